@@ -1,0 +1,15 @@
+//! What both sides of the kernel line must agree on: records, counters, signatures, limits.
+//!
+//! Everything that crosses is plain fixed-width data whose layout is proved by derive. Nothing here
+//! allocates, nothing panics, and every function is tested on the host.
+#![no_std]
+
+pub mod counter;
+pub mod limit;
+pub mod record;
+pub mod scan;
+pub mod settings;
+pub mod signature;
+
+/// Changes whenever a record, a counter or a setting changes its meaning; a recording carries it.
+pub const ABI_VERSION: u32 = 1;

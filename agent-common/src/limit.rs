@@ -1,0 +1,27 @@
+//! The bounds of the kernel side, in one place.
+
+/// Bytes of a turn asked that are kept with the socket.
+pub const ASK_HEAD: usize = 512;
+/// Bytes of a turn answered that are kept with the socket.
+pub const ANSWER_HEAD: usize = 256;
+/// Both heads stand in one buffer, the answer right behind the ask; the rest is room for the
+/// verifier, which cannot know that both lengths are never at their limits and beyond.
+pub const HEADS: usize = 1024;
+/// Bytes of one [`crate::record::Segment`]'s data, small and large class.
+pub const SEGMENT_SMALL: usize = 512;
+/// See [`SEGMENT_SMALL`].
+pub const SEGMENT_LARGE: usize = 4096;
+/// Large segments shipped of one call at most; what is beyond is counted, not carried.
+pub const SEGMENTS_PER_CALL: usize = 16;
+/// Bytes of one turn that are shipped at most when a connection is followed in full.
+pub const FULL_PER_TURN: u64 = 64 * 1024;
+/// Turns without a known signature after which a connection is opaque: counted, never copied.
+pub const OPAQUE_AFTER: u8 = 4;
+/// Bytes of a new program's command line that cross to userspace.
+pub const EXEC_ARGS: usize = 512;
+/// Bytes of a new program's environment that cross to userspace.
+pub const EXEC_ENV: usize = 4096;
+/// Bytes of the event ring.
+pub const RING_BYTES: u32 = 8 << 20;
+/// Places in the verdict table; a connection's place is its id modulo this.
+pub const VERDICTS: u32 = 1 << 14;

@@ -1,0 +1,1 @@
+//! Streams of a connection: contiguous bytes with positions and times.

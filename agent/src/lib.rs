@@ -1,0 +1,18 @@
+//! steth: zero-code telemetry for Linux hosts.
+//!
+//! A deterministic function from kernel records and ticks to metric snapshots, inside a thin shell
+//! that does all the I/O. The modules stand in the order the data takes.
+
+pub mod config;
+pub mod entity;
+pub mod event;
+pub mod export;
+pub mod flow;
+pub mod health;
+pub mod host;
+pub mod kernel;
+pub mod metric;
+pub mod protocol;
+pub mod red;
+pub mod runtime;
+pub mod source;

@@ -1,0 +1,2 @@
+//! The `steth` binary.
+fn main() {}

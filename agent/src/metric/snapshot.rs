@@ -1,0 +1,104 @@
+//! What the exporters are given: every series as it stands, cumulative since its start.
+//!
+//! Temporality is the exporter's affair: what it needs for deltas it keeps itself, so that a
+//! collector that is away costs one baseline and no queue of snapshots.
+
+use std::sync::Arc;
+
+use super::histogram::Histogram;
+use super::instrument::Instrument;
+use super::key::Key;
+
+/// Wall time, nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub u64);
+
+/// An attribute's value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Value {
+    /// Text from a closed set.
+    Static(&'static str),
+    /// Text from an open set that was bounded before it came here.
+    Text(Arc<str>),
+    /// A number.
+    Int(i64),
+    /// A list of texts (`process.command_args`).
+    List(Arc<[Arc<str>]>),
+}
+
+/// One attribute.
+pub type Attribute = (Key, Value);
+
+/// Who a set of series belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Resource {
+    /// In the order of their keys, each key once.
+    pub attributes: Vec<Attribute>,
+}
+
+/// A number that is counted or read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Int(i64),
+    /// A fraction.
+    Double(f64),
+}
+
+/// The state of one series.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// For counters (monotonic) and up-down-counters: the sum since `start`. For gauges: the value.
+    Number(Number),
+    /// For histograms: everything since `start`.
+    Histogram(Box<Histogram>),
+    /// The series has ended: "no recorded value", sent once.
+    Ended,
+}
+
+/// One series.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its labels, in the order of their keys.
+    pub attributes: Arc<[Attribute]>,
+    /// When its counting began.
+    pub start: WallTime,
+    /// What it counts now.
+    pub data: Data,
+}
+
+/// All series of one instrument in one resource.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// What is measured.
+    pub instrument: &'static Instrument,
+    /// Its series.
+    pub points: Vec<Point>,
+}
+
+/// All metrics of one probe family in one resource.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// `steth/<family>`.
+    pub name: &'static str,
+    /// Its metrics.
+    pub metrics: Vec<Metric>,
+}
+
+/// All metrics of one resource.
+#[derive(Clone, Debug)]
+pub struct ResourceMetrics {
+    /// Who.
+    pub resource: Arc<Resource>,
+    /// What, by family.
+    pub scopes: Vec<Scope>,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When.
+    pub time: WallTime,
+    /// By resource; a resource stands here once.
+    pub resources: Vec<ResourceMetrics>,
+}

@@ -1,0 +1,1 @@
+//! Placeholder: protocol/http1.

@@ -1,0 +1,109 @@
+//! Application protocols: turns of a connection to [`Exchange`]s, one request with its response.
+
+pub mod http1;
+
+use crate::event::{ConnId, Peer, Pid, Timestamp};
+
+/// Which side of an exchange the observed process was on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// It answered.
+    Server,
+    /// It asked.
+    Client,
+}
+
+/// A request method; the closed set of RFC 9110, PATCH and QUERY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// `CONNECT`
+    Connect,
+    /// `DELETE`
+    Delete,
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `OPTIONS`
+    Options,
+    /// `PATCH`
+    Patch,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `QUERY`
+    Query,
+    /// `TRACE`
+    Trace,
+    /// Any other.
+    Other,
+}
+
+/// The protocol's version as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// How an exchange ended that did not end well; a status in itself is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fault {
+    /// The connection ended in order before the answer was whole.
+    Closed,
+    /// The connection was reset before the answer was whole.
+    Reset,
+    /// The connection or the connect timed out.
+    Timeout,
+    /// Nobody listened.
+    Refused,
+    /// The host or the network could not be reached.
+    Unreachable,
+    /// Another error of the socket.
+    Other,
+}
+
+/// Where a request was sent, by its own word (Host, absolute target).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authority<'a> {
+    /// Host name or address, without brackets or port.
+    pub host: &'a str,
+    /// Port, if it was said.
+    pub port: Option<u16>,
+}
+
+/// One request with its response, or with what came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// The connection.
+    pub conn: ConnId,
+    /// The observed process.
+    pub pid: Pid,
+    /// Its side.
+    pub role: Role,
+    /// What was asked for.
+    pub method: Method,
+    /// The request target's path, raw, without query; `*` for asterisk-form; empty for authority-form and where none is known.
+    pub path: &'a str,
+    /// Where it was sent by its own word.
+    pub authority: Option<Authority<'a>>,
+    /// The version of the response, else of the request.
+    pub version: Option<Version>,
+    /// The final status, if one came.
+    pub status: Option<u16>,
+    /// What went wrong below the protocol, if anything.
+    pub fault: Option<Fault>,
+    /// When the request's first byte had crossed.
+    pub begun: Timestamp,
+    /// When the response's last byte had crossed, or the connection ended.
+    pub ended: Timestamp,
+    /// Bytes of the request's body on the wire.
+    pub request_body: u64,
+    /// Bytes of the response's body on the wire.
+    pub response_body: u64,
+    /// The other end.
+    pub peer: Peer,
+}
