@@ -18,7 +18,7 @@ use agent_common::{
 
 use crate::{
     conn::{
-        ANSWERING, ASKING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS,
+        ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS,
     },
     emit, head,
     kread::pick,
@@ -49,9 +49,6 @@ pub(crate) fn take(conn: &mut Conn, moved: &Moved) {
         conn.pair.flags |= flag::SKIPPED;
         // Bytes nobody saw stand before these: the head in hand cannot go on.
         conn.whole = 0;
-    }
-    if conn.mode == CONNECTING {
-        conn.mode = BLIND;
     }
     if conn.mode == FOLLOW || conn.mode == FULL {
         follow(conn, moved);
