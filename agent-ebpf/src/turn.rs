@@ -97,6 +97,8 @@ fn advance(conn: &mut Conn, moved: &Moved) -> u64 {
         } else {
             conn.seq[1] = moved.seq;
         }
+        // One more than was read is the end of the stream, which counts as one itself.
+        let by = if moved.direction == 0 && u64::from(by) == moved.n + 1 { by - 1 } else { by };
         // Not ahead: another thread's call on this direction was told first and took these along.
         if by as i32 <= 0 { 0 } else { u64::from(by) }
     };
