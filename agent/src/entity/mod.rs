@@ -11,3 +11,5 @@ pub trait Entities {
     /// The service instance that `pid` belonged to at `when`.
     fn of(&mut self, pid: Pid, when: Timestamp) -> EntityId;
 }
+
+pub mod name;
