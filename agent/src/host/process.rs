@@ -57,6 +57,11 @@ pub trait Facts {
 
     /// The processes there are, at most `limit`.
     fn pids(&mut self, limit: usize) -> Vec<Pid>;
+
+    /// Whether the process, made at `started` if that is known, still lives. A doubt is a yes.
+    fn is_alive(&mut self, _pid: Pid, _started: Option<Ticks>) -> bool {
+        true
+    }
 }
 
 /// What became of reads.
@@ -186,6 +191,13 @@ impl Facts for Processes {
         pids.sort_unstable();
         pids.truncate(limit);
         pids
+    }
+
+    fn is_alive(&mut self, pid: Pid, started: Option<Ticks>) -> bool {
+        match self.stat(pid) {
+            Ok(stat) => started.is_none_or(|started| started == stat.started),
+            Err(why) => why != Unread::Vanished,
+        }
     }
 }
 
