@@ -10,6 +10,9 @@
 //! Of a snapshot given up, only the last values of series that the newer one no longer has are kept
 //! (`departed`), up to a fixed number of points.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
