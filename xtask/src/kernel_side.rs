@@ -174,6 +174,15 @@ pub(crate) fn set_up_all() -> Result<()> {
     set_up().map(drop)
 }
 
+/// Tells which compilers for the bpf target are there, for `setup`.
+pub(crate) fn tell() {
+    say("kernel programs:");
+    for way in [Toolchain::Nightly, Toolchain::System] {
+        let there = way.look().err().unwrap_or_else(|| "ready".into());
+        say(format!("    {:<20} {there}", way.to_string()));
+    }
+}
+
 fn set_up() -> Result<Toolchain> {
     let toolchain = choose()?;
     tool::BPF_LINKER.install()?;
@@ -206,7 +215,10 @@ fn choose() -> Result<Toolchain> {
         "no compiler for {TARGET}: {}. What to do: `rustup toolchain install nightly --component \
          rust-src`, or on Debian or Ubuntu `apt-get install {}`",
         reasons.join("; "),
-        package::SYSTEM_RUSTC_PACKAGES.join(" "),
+        package::SYSTEM_RUSTC_PACKAGES
+            .first()
+            .map(|packages| packages.join(" "))
+            .unwrap_or_default(),
     );
 }
 

@@ -1,32 +1,21 @@
-//! Set-up, build, run, test, bench: `cargo xtask VERB`.
+//! Set-up, build, run, test, bench: `cargo xtask VERB`, one file a verb under `verb/`.
+//!
+//! Every verb installs what it lacks, says in one line what it does and why, and does no work twice.
 
 mod kernel_side;
 mod package;
+mod privilege;
 mod step;
+mod tidy;
 mod tool;
+mod verb;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-/// Set-up, build, run, test, bench of steth.
-#[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-enum Verb {
-    /// Build the kernel programs and the agent.
-    Build,
-    /// Install what the build needs.
-    Setup,
-}
+use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let done = match Verb::parse() {
-        Verb::Build => kernel_side::build().and_then(|_| {
-            step::run(step::cargo().args(["build", "--release", "-p", "steth"]), "mend the code")
-        }),
-        Verb::Setup => kernel_side::set_up_all(),
-    };
-    match done {
+    match verb::Verb::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             step::say(format!("error: {error:#}"));

@@ -4,6 +4,7 @@
 //! them to do have one form everywhere.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -95,4 +96,95 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|directory| directory.join(name))
         .find(|candidate| candidate.is_file())
+}
+
+/// What tests under cargo's harness did, summed over its lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tests {
+    /// Passed.
+    pub(crate) passed: u64,
+    /// Failed.
+    pub(crate) failed: u64,
+    /// Marked to be ignored.
+    pub(crate) ignored: u64,
+}
+
+impl Tests {
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line.split_once("test result: ") else { return };
+        for count in counts.split([';', '.']) {
+            let mut words = count.split_whitespace();
+            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+            let number = number.parse().unwrap_or(0);
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs `command` as [`run`] does, and counts the tests whose results pass by.
+pub(crate) fn run_tests(command: &mut Command, advice: &str) -> Result<Tests> {
+    let line = line(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("`{line}` could not be started. What to do: {advice}"))?;
+    let mut tests = Tests::default();
+    let mut ours = std::io::stdout();
+    if let Some(theirs) = child.stdout.take() {
+        for text in BufReader::new(theirs).split(b'\n') {
+            let mut text = text.with_context(|| format!("the output of `{line}` broke off"))?;
+            tests.add(&String::from_utf8_lossy(&text));
+            text.push(b'\n');
+            ours.write_all(&text).context("standard output is gone")?;
+        }
+    }
+    let status = child.wait().with_context(|| format!("`{line}` was lost"))?;
+    if status.success() {
+        return Ok(tests);
+    }
+    bail!(
+        "`{line}` ended with {status}: {} of {} tests failed. What to do: {advice}",
+        tests.failed,
+        tests.failed + tests.passed
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tests;
+
+    #[test]
+    fn counts_the_lines_of_the_harness() {
+        let check = |lines: &[&str], passed, failed, ignored| {
+            let mut tests = Tests::default();
+            for line in lines {
+                tests.add(line);
+            }
+            assert_eq!(tests, Tests { passed, failed, ignored }, "{lines:?}");
+        };
+        check(
+            &[
+                "running 3 tests",
+                "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+            ],
+            3,
+            0,
+            1,
+        );
+        check(
+            &[
+                "test result: FAILED. 1 passed; 2 failed; 0 ignored",
+                "test result: ok. 4 passed; 0 failed; 0 ignored",
+            ],
+            5,
+            2,
+            0,
+        );
+        check(&["error: could not compile"], 0, 0, 0);
+    }
 }

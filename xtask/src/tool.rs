@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::step::{announce, cargo, run, target};
+use crate::step::{announce, cargo, run, say, target};
 
 /// One pinned tool.
 pub(crate) struct Tool {
@@ -21,6 +21,22 @@ pub(crate) struct Tool {
 /// Writes BPF objects; 0.10.3 reads the bitcode of LLVM 22 and opens the LLVM of the compiler.
 pub(crate) const BPF_LINKER: Tool =
     Tool { name: "bpf-linker", version: "0.10.3", why: "links the kernel programs to one object" };
+
+/// Licences, sources, duplicates and advisories.
+pub(crate) const CARGO_DENY: Tool =
+    Tool { name: "cargo-deny", version: "0.20.2", why: "checks what the dependencies bring" };
+
+/// Drives libFuzzer.
+pub(crate) const CARGO_FUZZ: Tool =
+    Tool { name: "cargo-fuzz", version: "0.13.2", why: "fuzzes parsers and decoders" };
+
+/// Tells which tools are there, for `setup`.
+pub(crate) fn tell() {
+    for tool in [BPF_LINKER, CARGO_DENY, CARGO_FUZZ] {
+        let there = if tool.present() { "in target/tools" } else { "missing" };
+        say(format!("    {:<20} {there:<30} {} ({})", tool.name, tool.why, tool.version));
+    }
+}
 
 impl Tool {
     /// Where the program stands once installed.
