@@ -21,7 +21,7 @@ const TARGET: &str = "bpfel-unknown-none";
 /// The newest LLVM whose bitcode the pinned bpf-linker reads.
 const LINKER_LLVM: u32 = 22;
 /// Chooses a way instead of looking: `nightly` or `system`.
-const CHOICE: &str = "STETH_BPF_TOOLCHAIN";
+const CHOICE: &str = "XTASK_BPF_TOOLCHAIN";
 
 /// A compiler that can build for the bpf target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

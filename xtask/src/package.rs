@@ -54,8 +54,6 @@ pub(crate) const SERVERS: &[Need] = &[
 pub(crate) const EMULATOR: &[Need] = &[
     need("qemu-system-x86_64", "qemu-system-x86", "runs other kernels without their hardware"),
     need("dpkg-deb", "dpkg", "unpacks kernel packages"),
-    need("cpio", "cpio", "writes the initial file system"),
-    need("busybox", "busybox-static", "is the initial file system"),
 ];
 
 /// Installs the packages of whatever is missing in `needs`.

@@ -15,6 +15,9 @@ use crate::step::{find, program};
 /// Capabilities the agent cannot do without, by number: `CAP_SYS_PTRACE`, `CAP_PERFMON`, `CAP_BPF`.
 const OBSERVES: [u32; 3] = [19, 38, 39];
 
+/// Meant for the agent's build: the agent itself refuses what it does not know.
+pub(crate) const BUILD_ONLY: &str = "STETH_KERNEL_OBJECT";
+
 /// Whether this process is root. `/proc/self` belongs to the effective user.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
@@ -42,6 +45,7 @@ pub(crate) fn prefix() -> Result<Vec<String>> {
     }
     let mut kept: Vec<String> = std::env::vars()
         .map(|(name, _)| name)
+        .filter(|name| name != BUILD_ONLY)
         .filter(|name| ["OTEL_", "STETH_", "CARGO_", "RUST_"].iter().any(|of| name.starts_with(of)))
         .collect();
     kept.extend(["CI", "PATH", "TERM", "NO_COLOR"].map(String::from));

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::source::Source;
 use super::{Finding, Tree};
 
-/// The floors of `agent/src`, lowest first. `agent-common` is below them all, `main` above.
+/// The floors of `agent/src`, lowest first; the command line stands on the configuration it sets.
+/// `agent-common` is below them all, `main` above.
 const FLOORS: &[&[&str]] = &[
     &["event", "metric"],
     &["source", "host", "entity", "flow"],
@@ -14,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["pipeline"],
     &["export", "kernel", "health"],
     &["config"],
+    &["cli"],
     &["runtime"],
 ];
 

@@ -1,4 +1,4 @@
-//! Every dependency stands below a comment that says what it is for.
+//! Every dependency on others stands below a comment that says what it is for.
 
 use super::{Finding, Tree};
 
@@ -20,7 +20,7 @@ fn one(path: &str, text: &str) -> Vec<Finding> {
             && let Some((name, rest)) = line.split_once('=')
             && !line.starts_with('#')
             && !name.trim_end().ends_with(".workspace")
-            && !rest.contains("workspace = true")
+            && !["workspace = true", "path = "].iter().any(|ours| rest.contains(ours))
         {
             let what = format!(
                 "dependency `{}` has no reason: say in a comment above it what for",
@@ -47,7 +47,10 @@ mod tests {
         check("[workspace.dependencies]\n# For y.\nx = \"1\"", &[]);
         check("[workspace.dependencies]\n# --- group\nx = \"1\"", &["Cargo.toml:3"]);
         check("[dependencies]\n# For y.\nx = \"1\"\nz = \"1\"", &["Cargo.toml:4"]);
-        check("[dev-dependencies]\nx.workspace = true\ny = { workspace = true }", &[]);
+        check(
+            "[dev-dependencies]\nx.workspace = true\ny = { workspace = true }\nz = { path = \"z\" }",
+            &[],
+        );
         check("[dependencies]\n[features]\na = []", &[]);
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::step::{announce, cargo, run, say};
 
-/// Accept changed golden files
+/// Accept changed golden files and reference pages
 ///
 /// Runs the userspace tests once with golden files rewritten to what the code gives. Read the
 /// difference before you commit it: a golden file is a promise to users.
@@ -18,7 +18,12 @@ impl Bless {
     pub(crate) fn run(self) -> Result<()> {
         announce("golden files", "rewritten to what the code gives");
         run(
-            cargo().arg("test").args(self.filter).env("INSTA_UPDATE", "always").env_remove("CI"),
+            cargo()
+                .arg("test")
+                .args(self.filter)
+                .env("INSTA_UPDATE", "always")
+                .env("STETH_BLESS", "1")
+                .env_remove("CI"),
             "mend the failing test: only differences from golden files are accepted",
         )?;
         say("done; `git diff` shows what changed");

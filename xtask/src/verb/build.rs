@@ -11,7 +11,7 @@ use crate::{kernel_side, package};
 ///
 /// Compiles agent-ebpf for the bpf target to target/kernel/steth.o, then the agent, which embeds it,
 /// to target/release/steth. Installs a bpf compiler and linker if they are missing: rustup's nightly
-/// with rust-src, else the distribution's rustc with its bpf core (`STETH_BPF_TOOLCHAIN`
+/// with rust-src, else the distribution's rustc with its bpf core (`XTASK_BPF_TOOLCHAIN`
 /// set to `nightly` or `system` chooses). What is up to date is not built again.
 #[derive(clap::Args)]
 pub(crate) struct Build {

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::build;
-use crate::privilege::{may_observe, raised};
+use crate::privilege::{BUILD_ONLY, may_observe, raised};
 use crate::step::{announce, program};
 
 /// Watch this host
@@ -33,7 +33,7 @@ impl Run {
 /// Replaces this process by the agent, so that signals, terminal and exit code are its own.
 pub(crate) fn become_agent(agent: &Path, args: &[String]) -> Result<()> {
     let mut command = observer(agent)?;
-    Err(command.args(args).exec()).context(
+    Err(command.args(args).env_remove(BUILD_ONLY).exec()).context(
         "the agent could not be started. What to do: see that target/release/steth may be executed",
     )
 }

@@ -1,12 +1,13 @@
 //! `cargo xtask test`: every check there is, cheapest first, and a summary that hides nothing.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use super::{build, fuzz, kernels, tidy};
-use crate::step::{Tests, announce, cargo, in_ci, output, run, run_tests, say, top};
+use crate::step::{Tests, announce, cargo, in_ci, output, program, run, run_tests, say, top};
 use crate::{kernel_side, package, tool};
 
 /// Seconds each fuzz target is run for here; `cargo xtask fuzz` runs longer.
@@ -150,25 +151,31 @@ fn dependencies() -> Result<Outcome> {
         return Ok(Outcome::LeftOut(format!("{error:#}")));
     }
     announce("dependencies", "licences, sources, bans and duplicates of all that is linked in");
-    let deny = |checks: &[&str]| {
-        let mut command = crate::step::program(tool::CARGO_DENY.path());
-        command.args(["--log-level", "error", "--all-features", "check", "--hide-inclusion-graph"]);
-        command.args(checks);
-        command
-    };
-    run(
-        &mut deny(&["licenses", "bans", "sources"]),
-        "choose another dependency, or add an exception with its reason to .deny.toml",
-    )?;
-    if output(crate::step::program(tool::CARGO_DENY.path()).arg("fetch").arg("db")).is_none() {
+    for manifest in ["Cargo.toml", PROGRAMS].into_iter().filter(|path| top().join(path).is_file()) {
+        run(
+            deny(manifest).args(["licenses", "bans", "sources"]),
+            "choose another dependency, or add an exception with its reason to .deny.toml",
+        )?;
+    }
+    if output(program(tool::CARGO_DENY.path()).args(["fetch", "db"])).is_none() {
         say("    advisories: left out, their database cannot be reached from here");
         return Ok(Outcome::Passed("without advisories: their database is out of reach".into()));
     }
-    run(
-        &mut deny(&["advisories"]),
-        "update what is named, or say in .deny.toml why it does not matter here",
-    )?;
+    for manifest in ["Cargo.toml", PROGRAMS].into_iter().filter(|path| top().join(path).is_file()) {
+        run(
+            deny(manifest).arg("advisories"),
+            "update what is named, or say in .deny.toml why it does not matter here",
+        )?;
+    }
     Ok(Outcome::Passed("with advisories".into()))
+}
+
+/// cargo-deny on one workspace; an exception that this one does not use is for the other.
+fn deny(manifest: &str) -> Command {
+    let mut command = program(tool::CARGO_DENY.path());
+    command.args(["--log-level", "error", "--manifest-path", manifest]);
+    command.args(["--config", ".deny.toml", "check", "--hide-inclusion-graph"]);
+    command
 }
 
 fn end_to_end(harness: &[String]) -> Result<Outcome> {
