@@ -1,5 +1,11 @@
 //! What is in `deploy/` is well formed, and its ways of running the agent ask for the same.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's own functions; what is not there fails the test"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
