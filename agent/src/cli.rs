@@ -1,11 +1,12 @@
 //! The command line: verbs, flags and what their help teaches. Every flag that has a key sets it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::Setting;
 use crate::config::keys::{LogFormat, LogLevel, Tier};
+use crate::config::{Setting, Sources};
 
 /// Telemetry for what you cannot change: watches every plaintext HTTP/1 request of every process on
 /// this host, from the kernel, and reports rate, errors and duration.
@@ -26,6 +27,7 @@ Examples:
   sudo steth                                   watch this host, live, in the terminal
   sudo steth check                             what this kernel and these privileges allow
   sudo steth --otlp-endpoint http://otel:4318  push to a collector as well
+  sudo -E steth                                the same, set by OTEL_EXPORTER_OTLP_ENDPOINT
   sudo steth --include-executable nginx        watch nginx only
   sudo steth record bug.steth --for 60s        a recording is a bug report
   steth replay bug.steth                       ... that anyone can play back, without privileges
@@ -82,6 +84,7 @@ pub enum ConfigVerb {
 
 /// Flags of every verb.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that is there or not")]
 pub struct Flags {
     /// Configuration file [default: /etc/steth/steth.yaml if it exists].
     #[arg(long, global = true, value_name = "FILE")]
@@ -107,8 +110,13 @@ pub struct Flags {
     /// Where /metrics, /healthz and /status are served [default: 127.0.0.1:9464].
     #[arg(long, global = true, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Push metrics to this collector, for instance http://localhost:4318.
-    #[arg(long, global = true, value_name = "URL")]
+    /// Where metrics are pushed to.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "Push metrics to this collector, for instance http://localhost:4318"
+    )]
     pub otlp_endpoint: Option<String>,
     /// How often metrics are collected and pushed [default: 10s].
     #[arg(long, global = true, value_name = "DURATION")]
@@ -205,7 +213,24 @@ pub(crate) fn flag_of(path: &str) -> Option<&'static str> {
     FLAG_OF.iter().find(|(key, _)| *key == path).map(|(_, flag)| *flag)
 }
 
+impl Cli {
+    /// What the configuration is made of: this line and the environment.
+    pub fn sources(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Sources {
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Sources {
+            file: self.flags.config.clone(),
+            environment: environment.map(|(name, value)| (text(name), text(value))).collect(),
+            flags: self.flags.settings(),
+        }
+    }
+}
+
 impl Flags {
+    /// Whether there is to be a live view, given whether there is a terminal to show it on.
+    pub fn wants_live(&self, terminal: bool) -> bool {
+        self.live || (terminal && !self.no_live)
+    }
+
     /// What was given, as settings over file and environment.
     pub fn settings(&self) -> Vec<Setting> {
         FLAG_OF
@@ -295,7 +320,7 @@ mod tests {
             verb("steth record f --for 60s").unwrap(),
             Some(Verb::Record {
                 file: "f".into(),
-                length: Some(std::time::Duration::from_secs(60))
+                length: Some(std::time::Duration::from_mins(1))
             })
         );
         assert_eq!(

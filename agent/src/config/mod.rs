@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::cli::ConfigVerb;
 use error::Fault;
 use node::{Node, Value};
 
@@ -87,7 +88,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     });
     let file = match named {
         Some(path) => Some(path),
-        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.try_exists().unwrap_or(true)),
     };
     let text = file.as_deref().map(read).transpose()?.unwrap_or_default();
     load_text(file.as_deref(), &text, sources)
@@ -97,6 +98,23 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
 pub fn validate(path: &Path) -> Result<Config, ConfigError> {
     let text = read(path)?;
     Ok(load_text(Some(path), &text, &Sources::default())?.config)
+}
+
+/// What a verb about the configuration prints.
+pub fn told(verb: &ConfigVerb, sources: &Sources) -> Result<String, ConfigError> {
+    match verb {
+        ConfigVerb::Schema => Ok(reference::schema()),
+        ConfigVerb::Reference => Ok(reference::markdown()),
+        ConfigVerb::Show => Ok(show::show(&load(sources)?)),
+        ConfigVerb::Validate { file: Some(file) } => {
+            validate(file)?;
+            Ok(format!("{} is valid\n", file.display()))
+        }
+        ConfigVerb::Validate { file: None } => match load(sources)?.file {
+            Some(file) => Ok(format!("{} is valid\n", file.display())),
+            None => Ok(format!("no file was named and there is no {DEFAULT_FILE}: defaults\n")),
+        },
+    }
 }
 
 fn load_text(file: Option<&Path>, text: &str, sources: &Sources) -> Result<Loaded, ConfigError> {

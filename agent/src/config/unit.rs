@@ -353,6 +353,33 @@ impl Glob {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it stands for `text`. Takes time in proportion to the product of both at most: after
+    /// a mismatch only the last `*` is tried anew.
+    pub fn matches(&self, text: &str) -> bool {
+        let mut pattern = self.0.chars();
+        let mut rest = text.chars();
+        let mut star: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+        loop {
+            let before_rest = rest.clone();
+            match (pattern.next(), rest.next()) {
+                (Some('*'), _) => {
+                    rest.clone_from(&before_rest);
+                    star = Some((pattern.clone(), before_rest));
+                    continue;
+                }
+                (Some('?'), Some(_)) => continue,
+                (Some(a), Some(b)) if a == b => continue,
+                (None, None) => return true,
+                _ => {}
+            }
+            let Some((after_star, from)) = &mut star else { return false };
+            if from.next().is_none() {
+                return false;
+            }
+            (pattern, rest) = (after_star.clone(), from.clone());
+        }
+    }
 }
 
 /// Longest name, pattern or text of the configuration that makes sense.
@@ -484,7 +511,7 @@ impl JsonSchema for Secret {
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Listen, Period, RoutePattern, Size, millis};
+    use super::{Endpoint, Glob, Listen, Period, RoutePattern, Size, millis};
 
     #[test]
     fn durations_are_read_with_their_unit_and_never_without() {
@@ -505,15 +532,34 @@ mod tests {
     #[test]
     fn values_outside_their_range_are_refused_with_what_is_allowed() {
         type Interval = Period<1000, 3_600_000>;
+        type Queue = Size<1024, 0x4000_0000>;
         assert_eq!("90s".parse::<Interval>().unwrap().to_string(), "90s");
         assert_eq!("60s".parse::<Interval>().unwrap().to_string(), "1m");
         let refused = "1ms".parse::<Interval>().unwrap_err();
         assert_eq!(refused, "a duration such as 10s or 500ms, from 1s to 1h");
-        type Queue = Size<1024, 0x4000_0000>;
         assert_eq!("8MiB".parse::<Queue>().unwrap().bytes(), 8 << 20);
         assert_eq!("8 MiB".parse::<Queue>().unwrap().to_string(), "8MiB");
         let refused = "1XB".parse::<Queue>().unwrap_err();
         assert_eq!(refused, "a size such as 8MiB or 512KiB, from 1KiB to 1GiB");
+    }
+
+    #[test]
+    fn globs_match_whole_texts() {
+        let check = |glob: &str, text: &str, expect: bool| {
+            assert_eq!(glob.parse::<Glob>().unwrap().matches(text), expect, "{glob} {text}");
+        };
+        check("nginx", "nginx", true);
+        check("nginx", "nginx2", false);
+        check("*", "", true);
+        check("/opt/*/bin/java", "/opt/a/b/bin/java", true);
+        check("/opt/*/bin/java", "/opt/a/bin/javac", false);
+        check("a?c", "abc", true);
+        check("a?c", "ac", false);
+        check("*a*b", "xaxbxab", true);
+        check("é*", "éa", true);
+        // Exponential in matchers that try every star anew.
+        check(&"*a".repeat(200), &"a".repeat(100_000), true);
+        check(&format!("{}b", "*a".repeat(200)), &"a".repeat(100_000), false);
     }
 
     #[test]

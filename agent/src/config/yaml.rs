@@ -165,26 +165,20 @@ impl<'de> Visitor<'de> for RawVisitor {
 mod tests {
     use super::{Node, Origin, Value, tree};
 
-    fn outline(node: &Node, depth: usize, out: &mut String) {
+    fn outline(node: &Node, depth: usize) -> String {
+        let indent = "  ".repeat(depth);
         let place = &node.origin;
         match &node.value {
-            Value::Null => out.push_str(&format!("~ @{place}\n")),
-            Value::Text(text) => out.push_str(&format!("{text:?} @{place}\n")),
-            Value::List(items) => {
-                out.push_str(&format!("list @{place}\n"));
-                for item in items {
-                    out.push_str(&"  ".repeat(depth));
-                    out.push_str("- ");
-                    outline(item, depth + 1, out);
-                }
-            }
+            Value::Null => format!("~ @{place}\n"),
+            Value::Text(text) => format!("{text:?} @{place}\n"),
+            Value::List(items) => items.iter().fold(format!("list @{place}\n"), |out, item| {
+                out + &indent + "- " + &outline(item, depth + 1)
+            }),
             Value::Map(entries) => {
-                out.push_str(&format!("map @{place}\n"));
-                for (key, value) in entries {
-                    out.push_str(&"  ".repeat(depth));
-                    out.push_str(&format!("{} @{}: ", key.text, key.origin));
-                    outline(value, depth + 1, out);
-                }
+                entries.iter().fold(format!("map @{place}\n"), |out, (key, value)| {
+                    let key = format!("{} @{}: ", key.text, key.origin);
+                    out + &indent + &key + &outline(value, depth + 1)
+                })
             }
         }
     }
@@ -192,9 +186,7 @@ mod tests {
     #[test]
     fn every_key_and_value_knows_its_place_and_scalars_stay_as_typed() {
         let text = "a: 1.10\nb:\n  - 0x1F\n  - yes\n  - \"10\"\nc: {d: ~, e: }\nf: &x 007\ng: *x\nh: |\n  two\n  lines\n";
-        let mut out = String::new();
-        outline(&tree(text).unwrap(), 0, &mut out);
-        insta::assert_snapshot!(out);
+        insta::assert_snapshot!(outline(&tree(text).unwrap(), 0));
     }
 
     #[test]

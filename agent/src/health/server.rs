@@ -57,11 +57,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 32,
-            head: Duration::from_secs(10),
-            connection: Duration::from_secs(300),
-        }
+        Self { connections: 32, head: Duration::from_secs(10), connection: Duration::from_mins(5) }
     }
 }
 

@@ -41,10 +41,11 @@ struct Running {
 async fn running(limits: Limits, ailments: &[&str]) -> Running {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(any, limits).await.unwrap();
-    let (address, served) = (server.address().unwrap(), server.served());
-    let (stop, stopped) = watch::channel(false);
+    let address = server.address().unwrap();
+    let served = server.served();
+    let (stop, ended) = watch::channel(false);
     let ailments = ailments.iter().map(|text| (*text).to_owned()).collect();
-    let task = tokio::spawn(server.run(Arc::new(Fake { ailments }), stopped));
+    let task = tokio::spawn(server.run(Arc::new(Fake { ailments }), ended));
     Running { address, served, stop, task }
 }
 

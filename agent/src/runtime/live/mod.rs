@@ -37,27 +37,27 @@ pub enum LiveError {
 pub fn run(mut views: watch::Receiver<Arc<View>>, log: &Ring) -> Result<(), LiveError> {
     let mut terminal = ratatui::try_init()?;
     let _restored = Restored;
-    let mut state = State::default();
+    let mut looked_at = State::default();
     let mut view = Arc::clone(&views.borrow_and_update());
     let mut warnings = log.written();
     let mut stale = true;
     loop {
         if stale {
             let warning = log.last_warning();
-            terminal.draw(|frame| render::render(&view, &state, warning.as_deref(), frame))?;
+            terminal.draw(|frame| render::render(&view, &looked_at, warning.as_deref(), frame))?;
         }
         stale = false;
         if event::poll(PATIENCE)? {
             stale = true;
             if let Event::Key(key) = event::read()?
-                && state.press(key, view.rows.len()) == Effect::Quit
+                && looked_at.press(key, view.rows.len()) == Effect::Quit
             {
                 return Ok(());
             }
         }
         match views.has_changed() {
             Err(_) => return Ok(()),
-            Ok(true) if !state.paused => {
+            Ok(true) if !looked_at.paused => {
                 view = Arc::clone(&views.borrow_and_update());
                 stale = true;
             }

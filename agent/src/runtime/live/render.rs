@@ -52,7 +52,10 @@ fn header(header: &Header, width: u16) -> Text<'static> {
         first.extend([dot(), Span::raw(cost)]);
     }
     let told = |name: &str, count: u64| Span::raw(format!("{name} {}", text::whole(count)));
-    let mut second = vec![told("seen", *seen), dot(), told("reported", *reported), dot()];
+    let mut second = vec![told("seen", *seen), dot()];
+    if width >= 50 {
+        second.extend([told("reported", *reported), dot()]);
+    }
     second.push(told("lost", *lost).style(if *lost > 0 { ALARM } else { Style::new() }));
     if width >= 60 {
         second.extend([dot(), Span::raw(format!("ring {}", text::percent(*ring)))]);
@@ -90,9 +93,8 @@ fn constraint(column: Column) -> Constraint {
     match column {
         Column::Service => Constraint::Fill(2),
         Column::Route => Constraint::Fill(3),
-        Column::Role | Column::InFlight => Constraint::Length(6),
+        Column::Role | Column::Errors | Column::InFlight => Constraint::Length(6),
         Column::Rate => Constraint::Length(9),
-        Column::Errors => Constraint::Length(6),
         Column::P50 | Column::P95 | Column::P99 => Constraint::Length(8),
     }
 }
@@ -169,7 +171,7 @@ Still nothing? `steth check` says what works on this host and what does not.";
 
 const HELP: &str = "
   /           show only what contains a text; Enter keeps it, Esc clears it
-  s  ← →      sort by the next or the previous column; the same column again turns the order
+  s  ← →      sort by the next or the previous column; the same again turns it round
   1 to 9      sort by that column
   n r e l i   sort by name, rate, errors, latency (p99), open requests
   ↑ ↓ PgUp PgDn Home End   move

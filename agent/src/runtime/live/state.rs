@@ -69,6 +69,7 @@ pub enum Effect {
 
 /// What is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is turned by a key of its own")]
 pub struct State {
     /// The rows are in the order of this column.
     pub sort: Column,

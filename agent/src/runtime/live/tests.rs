@@ -185,3 +185,37 @@ fn two_keys_quit() {
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(editing.press(control_c, 0), Effect::Quit);
 }
+
+/// To look at the view without an agent: `cargo test -p steth --lib fake_feed -- --ignored --nocapture`
+/// in a terminal. `STETH_FAKE_PANIC` makes it panic after the first view.
+#[test]
+#[ignore = "needs a terminal and someone to look at it"]
+fn fake_feed() {
+    let (sender, receiver) = tokio::sync::watch::channel(Arc::new(View::default()));
+    let ring = crate::runtime::log::Ring::default();
+    std::thread::spawn(move || {
+        for second in 1_u32.. {
+            std::thread::sleep(Duration::from_secs(1));
+            let mut view = view();
+            view.header.uptime = Duration::from_secs(second.into());
+            for (place, row) in view.rows.iter_mut().enumerate() {
+                row.rate *= 1.0 + f64::from(second % 7) * 0.1 * place as f64;
+            }
+            for place in 0..40 {
+                let service = format!("service-{:02}", place % 13);
+                let route = format!("GET /v1/things/{{id}}/{place}");
+                view.rows.push(row(&service, Role::Server, &route, f64::from(place), 0.01));
+            }
+            if sender.send(Arc::new(view)).is_err() {
+                return;
+            }
+        }
+    });
+    if std::env::var_os("STETH_FAKE_PANIC").is_some() {
+        let _restored = super::Restored;
+        let _terminal = ratatui::try_init().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        panic!("as asked");
+    }
+    super::run(receiver, &ring).unwrap();
+}
