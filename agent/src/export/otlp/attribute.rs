@@ -27,6 +27,7 @@ fn any_value(value: &Value) -> any_value::Value {
         Value::Static(text) => any_value::Value::StringValue((*text).to_owned()),
         Value::Text(text) => any_value::Value::StringValue(text.as_ref().to_owned()),
         Value::Int(number) => any_value::Value::IntValue(*number),
+        Value::Bool(truth) => any_value::Value::BoolValue(*truth),
         Value::List(texts) => {
             let values = texts
                 .iter()
