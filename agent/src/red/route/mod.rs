@@ -156,7 +156,7 @@ impl Routes {
         minting: Minting,
         changes: &mut Vec<Change>,
     ) -> RouteId {
-        if path.is_empty() {
+        if path.is_empty() || path == "*" {
             return RouteId::NONE;
         }
         let route = match path::segments(path) {
