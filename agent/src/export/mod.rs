@@ -8,6 +8,7 @@ pub mod config;
 pub mod counters;
 pub mod env;
 pub(crate) mod otlp;
+pub mod own;
 pub mod prometheus;
 #[cfg(test)]
 pub(crate) mod sample;

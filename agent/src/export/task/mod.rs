@@ -96,7 +96,7 @@ pub(crate) struct Push<W> {
 
 /// What became of a request.
 enum Delivery {
-    Accepted,
+    Accepted { rejected: u64 },
     Dropped(DropReason),
     Superseded,
     Stopped,
@@ -203,8 +203,8 @@ impl<W: Wire> Push<W> {
                 continue;
             };
             match self.deliver(&batch.body).await {
-                Delivery::Accepted => {
-                    add(&self.tally.exported, batch.points);
+                Delivery::Accepted { rejected } => {
+                    add(&self.tally.exported, batch.points.saturating_sub(rejected));
                     self.acknowledge(&snapshot, place, &batch);
                 }
                 Delivery::Dropped(reason) => self.tally.drop_points(reason, batch.points),
@@ -254,7 +254,7 @@ impl<W: Wire> Push<W> {
                     if rejected > 0 || !message.is_empty() {
                         self.log.warn("collector took the request in part", &message, rejected);
                     }
-                    return Delivery::Accepted;
+                    return Delivery::Accepted { rejected };
                 }
                 Outcome::Fatal { why } => {
                     self.gate.succeed();
