@@ -10,6 +10,7 @@ pub mod env;
 pub(crate) mod otlp;
 pub mod own;
 pub mod prometheus;
+pub mod recorder;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sender;
@@ -28,7 +29,8 @@ use otlp::point::Form;
 use sender::{Error, Sender, Signal, Wire};
 use task::{Inbox, Push, Terms};
 
-/// Where snapshots go: the seam, with [`Handle`] as its live form and `Recorder` as its twin.
+/// Where snapshots go: the seam, with [`Handle`] as its live form and
+/// [`recorder::Recorder`] as its twin.
 pub trait Export {
     /// Hands over the newest snapshot; one that was not taken up yet is overwritten.
     fn publish(&self, snapshot: Arc<Snapshot>);

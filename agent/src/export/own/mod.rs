@@ -204,25 +204,25 @@ fn observe(meter: &Meter, instrument: &'static Instrument, readings: &Readings) 
     let Instrument { name, unit, description, kind, scale } = *instrument;
     macro_rules! observable {
         ($make:ident, $of:expr) => {
-            drop(
-                meter
-                    .$make(name)
-                    .with_unit(unit)
-                    .with_description(description)
-                    .with_callback(move |observer| {
-                        for (number, attributes) in read(&readings, instrument) {
-                            observer.observe($of(number), &attributes);
-                        }
-                    })
-                    .build(),
-            )
+            let _registered = meter
+                .$make(name)
+                .with_unit(unit)
+                .with_description(description)
+                .with_callback(move |observer| {
+                    for (number, attributes) in read(&readings, instrument) {
+                        observer.observe($of(number), &attributes);
+                    }
+                })
+                .build();
         };
     }
     match (kind, scale) {
-        (Kind::Counter, Scale::One) => observable!(u64_observable_counter, |number| match number {
-            Number::Int(value) => u64::try_from(value).unwrap_or(0),
-            Number::Double(_) => 0,
-        }),
+        (Kind::Counter, Scale::One) => {
+            observable!(u64_observable_counter, |number| match number {
+                Number::Int(value) => u64::try_from(value).unwrap_or(0),
+                Number::Double(_) => 0,
+            });
+        }
         (Kind::Counter, Scale::NanosToSeconds) => {
             observable!(f64_observable_counter, |number| fraction(number, scale));
         }

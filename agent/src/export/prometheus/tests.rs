@@ -93,7 +93,7 @@ fn example() -> Snapshot {
 
 #[test]
 fn prometheus_text() {
-    let expect = r##"# HELP target_info What is observed, by job and instance.
+    let expect = r#"# HELP target_info What is observed, by job and instance.
 # TYPE target_info gauge
 target_info{job="cart"} 1
 target_info{instance="a-1",job="eu/shop",process_command_args="[\"a\\\"b\",\"c\"]",service_version="1.2"} 1
@@ -114,13 +114,13 @@ test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="e
 test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop",le="+Inf"} 3
 test_wait_duration_seconds_sum{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 4.75
 test_wait_duration_seconds_count{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 3
-"##;
+"#;
     assert_eq!(render(&example(), Format::Text), expect);
 }
 
 #[test]
 fn open_metrics() {
-    let expect = r##"# HELP target What is observed, by job and instance.
+    let expect = r#"# HELP target What is observed, by job and instance.
 # TYPE target info
 target_info{job="cart"} 1
 target_info{instance="a-1",job="eu/shop",process_command_args="[\"a\\\"b\",\"c\"]",service_version="1.2"} 1
@@ -145,7 +145,7 @@ test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="e
 test_wait_duration_seconds_sum{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 4.75
 test_wait_duration_seconds_count{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 3
 # EOF
-"##;
+"#;
     assert_eq!(render(&example(), Format::OpenMetrics), expect);
 }
 

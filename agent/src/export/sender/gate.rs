@@ -88,10 +88,11 @@ mod tests {
 
     #[test]
     fn jitter_is_spread_over_the_whole_range() {
-        let mut tenths = [0_u32; 10];
-        for _ in 0..10_000 {
-            tenths[(random_fraction() * 10.0) as usize] += 1;
+        let mut fractions: Vec<f64> = (0..10_000).map(|_| random_fraction()).collect();
+        fractions.sort_by(f64::total_cmp);
+        assert!(fractions[0] >= 0.0 && fractions[9999] < 1.0);
+        for (place, tenth) in [(1000, 0.1), (5000, 0.5), (9000, 0.9)] {
+            assert!((fractions[place] - tenth).abs() < 0.05, "{tenth}: {}", fractions[place]);
         }
-        assert!(tenths.iter().all(|count| *count > 500), "{tenths:?}");
     }
 }

@@ -68,7 +68,7 @@ impl Wire for Script {
         let next = self.answers.lock().unwrap().pop_front();
         let answer = next.unwrap_or(*self.afterwards.lock().unwrap());
         self.attempts.lock().unwrap().push((self.began.elapsed().as_secs(), answer));
-        let mut take = || {
+        let take = || {
             let request = ExportMetricsServiceRequest::decode(body.clone()).unwrap();
             self.taken.lock().unwrap().push(request);
         };
