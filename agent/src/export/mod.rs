@@ -15,6 +15,8 @@ pub mod recorder;
 pub(crate) mod sample;
 pub mod sender;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

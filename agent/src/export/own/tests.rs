@@ -109,11 +109,12 @@ async fn without_a_collector_it_starts_and_stops() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    for protocol in PROTOCOLS {
+    let check = async |protocol| {
         let config = metrics(&address, protocol, Compression::None);
         let own = Own::start(&config, Duration::from_hours(1), "host-1", &[]).unwrap();
         own.update(&stats());
         own.shutdown().await;
         drop(Own::start(&config, Duration::from_hours(1), "host-1", &[]).unwrap());
-    }
+    };
+    tokio::join!(check(Protocol::Grpc), check(Protocol::HttpProtobuf));
 }

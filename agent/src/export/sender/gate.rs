@@ -33,9 +33,10 @@ impl Gate {
         *self = Self::default();
     }
 
-    /// An attempt failed; `asked` is the server's own delay.
+    /// An attempt failed; `asked` is the server's own delay. None at all is not a delay: a server
+    /// that says `0` each time would be asked without end.
     pub(crate) fn fail(&mut self, now: Instant, asked: Option<Duration>) {
-        let delay = asked.map_or_else(
+        let delay = asked.filter(|asked| !asked.is_zero()).map_or_else(
             || limit(self.failures).mul_f64(random_fraction()),
             |asked| asked.min(MOST_ASKED),
         );
@@ -79,6 +80,9 @@ mod tests {
             assert!(gate.opens().unwrap() < now + limit(failures));
             gate.fail(now, Some(Duration::from_secs(77)));
             assert_eq!(gate.opens(), Some(now + Duration::from_secs(77)));
+            gate = Gate { failures, opens: None };
+            gate.fail(now, Some(Duration::ZERO));
+            assert!(gate.opens().unwrap() < now + limit(failures));
             gate.fail(now, Some(Duration::from_secs(u64::MAX)));
             assert_eq!(gate.opens(), Some(now + Duration::from_mins(10)));
             gate.succeed();

@@ -320,8 +320,11 @@ impl<W: Wire> Push<W> {
     /// Counts what could not be sent any more.
     fn give_up(&mut self) {
         self.take_newer();
-        let left: usize =
-            self.work.drain(..).map(|(snapshot, place)| points(&snapshot) - place).sum();
+        let left: usize = self
+            .work
+            .drain(..)
+            .map(|(snapshot, place)| points(&snapshot).saturating_sub(place))
+            .sum();
         self.tally.drop_points(DropReason::Shutdown, left as u64);
         self.show_sizes();
     }
