@@ -215,6 +215,20 @@ fn label_names_are_made_valid() {
     check("", "_");
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_text_becomes_a_name_that_is_allowed(key in ".{0,30}", value in ".{0,30}") {
+        let name = name::label(&key);
+        assert!(!name.starts_with(|first: char| first.is_ascii_digit()), "{name}");
+        assert!(!name.is_empty() && !name.contains("__"), "{name}");
+        assert!(name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()), "{name}");
+        let escaped = name::escaped(&value);
+        assert!(!escaped.contains('\n'));
+        let back = escaped.replace("\\\\", "\0").replace("\\\"", "\"").replace("\\n", "\n");
+        assert_eq!(back.replace('\0', "\\"), value.replace('\0', "\\"));
+    }
+}
+
 #[test]
 fn keys_that_become_the_same_name_keep_both_values() {
     let attributes = [(Key("a.b"), text("1")), (Key("a_b"), text("2"))];

@@ -20,12 +20,21 @@ const MOST_ASKED: Duration = Duration::from_mins(10);
 pub(crate) struct Gate {
     failures: u32,
     opens: Option<Instant>,
+    asked: bool,
 }
 
 impl Gate {
     /// When the next attempt may be made; `None` is at once.
     pub(crate) fn opens(&self) -> Option<Instant> {
         self.opens
+    }
+
+    /// Opens now unless the server asked for the delay; says whether it does.
+    pub(crate) fn hurry(&mut self) -> bool {
+        if !self.asked {
+            self.opens = None;
+        }
+        !self.asked
     }
 
     /// The collector answered as it should.
@@ -40,6 +49,7 @@ impl Gate {
             || limit(self.failures).mul_f64(random_fraction()),
             |asked| asked.min(MOST_ASKED),
         );
+        self.asked = asked.is_some_and(|asked| !asked.is_zero());
         self.failures = self.failures.saturating_add(1);
         self.opens = Some(now + delay);
     }
@@ -75,16 +85,20 @@ mod tests {
     async fn waits_within_the_limit_unless_the_server_asked_for_a_delay() {
         let now = Instant::now();
         for failures in 0..20 {
-            let mut gate = Gate { failures, opens: None };
+            let mut gate = Gate { failures, ..Gate::default() };
             gate.fail(now, None);
             assert!(gate.opens().unwrap() < now + limit(failures));
             gate.fail(now, Some(Duration::from_secs(77)));
             assert_eq!(gate.opens(), Some(now + Duration::from_secs(77)));
-            gate = Gate { failures, opens: None };
+            gate = Gate { failures, ..Gate::default() };
             gate.fail(now, Some(Duration::ZERO));
             assert!(gate.opens().unwrap() < now + limit(failures));
             gate.fail(now, Some(Duration::from_secs(u64::MAX)));
             assert_eq!(gate.opens(), Some(now + Duration::from_mins(10)));
+            assert!(!gate.hurry() && gate.opens().is_some());
+            gate.fail(now, None);
+            assert!(gate.hurry() && gate.opens().is_none());
+            gate.fail(now, None);
             gate.succeed();
             assert_eq!(gate.opens(), None);
         }

@@ -91,6 +91,8 @@ pub(crate) struct Push<W> {
     /// The number of the newest snapshot in `work`.
     taken: u64,
     gate: Gate,
+    /// Whether the last attempt before the end was brought forward.
+    hurried: bool,
     log: RareLog,
 }
 
@@ -118,6 +120,7 @@ impl<W: Wire> Push<W> {
             work: VecDeque::new(),
             taken: 0,
             gate: Gate::default(),
+            hurried: false,
             log: RareLog::default(),
         }
     }
@@ -285,6 +288,13 @@ impl<W: Wire> Push<W> {
                 return Some(Delivery::Superseded);
             }
             let deadline = self.inbox.borrow().deadline;
+            // The collector may be back: one attempt more before the end, unless it said when.
+            if deadline.is_some() && !self.hurried {
+                self.hurried = true;
+                if self.gate.hurry() {
+                    return None;
+                }
+            }
             if deadline.is_some_and(|deadline| deadline <= opens.max(Instant::now())) {
                 return Some(Delivery::Stopped);
             }

@@ -201,6 +201,20 @@ async fn a_shutdown_sends_what_was_published_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_the_next_attempt() {
+    let script = Script::new(&[Answer::Busy(None); 9], Answer::Take);
+    let handle = start(&script, Temporality::Cumulative, LIMIT);
+    publish(&handle, 1, &[("shop", 1)]);
+    while handle.counters().retries < 9 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let began = Instant::now();
+    let counters = handle.shutdown(MINUTE).await;
+    assert_eq!((counters.exported, counters.retries), (2, 9));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_at_its_deadline_and_counts_what_is_left() {
     let check = async |answer: Answer, most: u64| {
         let script = Script::new(&[], answer);
