@@ -233,6 +233,22 @@ async fn a_shutdown_ends_at_its_deadline_and_counts_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dropped_handle_ends_the_task_and_publishers_do_no_harm() {
+    let script = Script::new(&[], Answer::Busy(None));
+    let handle = start(&script, Temporality::Cumulative, LIMIT);
+    let publisher = handle.publisher();
+    publisher.publish(Arc::new(sample::snapshot(1, &[("shop", 1)])));
+    sleep(MINUTE).await;
+    drop(handle);
+    sleep(MINUTE).await;
+    let attempts = script.attempts().len();
+    publisher.publish(Arc::new(sample::snapshot(2, &[("shop", 2)])));
+    sleep(MINUTE).await;
+    assert_eq!(script.attempts().len(), attempts);
+    assert_eq!(publisher.counters().dropped.by(DropReason::Shutdown), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_snapshot_in_pieces_is_finished_before_the_newer_one() {
     let script = Script::new(&[], Answer::Take);
     let handle = start(&script, Temporality::Cumulative, 20_000);
