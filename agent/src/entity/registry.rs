@@ -498,7 +498,7 @@ impl Registry {
             ..Process::default()
         };
         let mut program = self.program(&process);
-        let is_cut = exec.args.len() >= limit::EXEC_ARGS || exec.env.len() >= limit::EXEC_ENV;
+        let is_cut = is_cut(exec.args, limit::EXEC_ARGS) || is_cut(exec.env, limit::EXEC_ENV);
         if is_cut || program.named.wants_cwd {
             if self.eager == 0 {
                 self.counts.cut_unread += 1;
@@ -517,6 +517,11 @@ impl Registry {
         life.started = Some(process.started);
         life.program = Some(Arc::new(program));
     }
+}
+
+/// Whether a block of NUL-ended texts was cut: it ends without, or fills what the kernel side allows.
+fn is_cut(block: &[u8], limit: usize) -> bool {
+    block.last().is_some_and(|last| *last != 0) || block.len() + 1 >= limit
 }
 
 impl Entities for Registry {
@@ -549,7 +554,7 @@ impl Entities for Registry {
     fn fork(&mut self, fork: &record::Fork) {
         let (pid, parent) = (Pid(fork.child), Pid(fork.parent));
         let from = Timestamp(fork.time);
-        let mut life = Life { pid, parent, from, ..Life::default() };
+        let mut life = Life { pid, from, parent, ..Life::default() };
         if let Some(parent) = self.lives.last(parent).filter(|life| life.ended.is_none()) {
             life.program.clone_from(&parent.program);
             life.cgroup.clone_from(&parent.cgroup);
@@ -593,5 +598,4 @@ impl Entities for Registry {
 }
 
 #[cfg(test)]
-#[path = "registry_tests.rs"]
 mod tests;

@@ -261,5 +261,4 @@ pub fn otel_only(env: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "process_tests.rs"]
 mod tests;

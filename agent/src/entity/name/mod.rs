@@ -179,13 +179,11 @@ fn nested(command: &Command, depth: u8) -> Named {
     };
     match found {
         Found::Name(name) => named.name = Some(name),
-        Found::Project(directory, or) => match directory {
-            Some(name) => named.name = Some(name),
-            None => {
-                named.wants_cwd = command.cwd.is_none();
-                named.name = Some(if or.is_empty() { fallback.to_owned() } else { or });
-            }
-        },
+        Found::Project(Some(name), _) => named.name = Some(name),
+        Found::Project(None, or) => {
+            named.wants_cwd = command.cwd.is_none();
+            named.name = Some(if or.is_empty() { fallback.to_owned() } else { or });
+        }
         Found::Nothing if !fallback.is_empty() => named.name = Some(fallback.to_owned()),
         Found::Nothing => {}
     }
@@ -250,6 +248,11 @@ fn stem<'a>(path: &'a str, endings: &[&str]) -> &'a str {
         .find_map(|ending| base.strip_suffix(ending))
         .filter(|stem| !stem.is_empty())
         .unwrap_or(base)
+}
+
+/// Whether a path ends so, and not only consists of it.
+fn ends(path: &str, ending: &str) -> bool {
+    path.len() > ending.len() && path.ends_with(ending)
 }
 
 /// Directories that every project has, or none owns.

@@ -112,7 +112,7 @@ fn megabytes_of_environment_and_arguments_are_bounded() {
     }
     fixture.put(9, "environ", &env);
     let mut args = b"java\0-cp\0".to_vec();
-    args.extend_from_slice(&[b'c'; 30_000]);
+    args.extend_from_slice(&vec![b'c'; 30_000]);
     args.extend_from_slice(b"\0com.foo.Main\0");
     fixture.put(9, "cmdline", &args);
     let mut processes = fixture.processes();
