@@ -54,7 +54,9 @@ mod tests {
         let all: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n; usize::from(n)]).collect();
         for _ in 0..2 {
             batch.clear();
-            all.iter().for_each(|record| batch.push(record));
+            for record in &all {
+                batch.push(record);
+            }
             assert!(batch.records().eq(all.iter().map(Vec::as_slice)));
             assert!(batch.records().all(|record| record.as_ptr().addr().is_multiple_of(8)));
         }

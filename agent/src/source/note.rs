@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::wire::{Put, Take};
 use crate::event::Pid;
 use crate::host::process::otel_only;
-use crate::host::{Cgroup, Facts, Process, Ticks, Unread};
+use crate::host::{Cgroup, Facts, Process, Ticks, Toolchain, Unread};
 
 /// Notes that wait to be written, and answers that wait to be asked for.
 const WAITING: usize = 16_384;
@@ -47,7 +47,9 @@ impl Note {
             }
             Self::Pids(pids) => {
                 put.byte(2);
-                pids.iter().for_each(|pid| put.word(pid.0));
+                for pid in pids {
+                    put.word(pid.0);
+                }
             }
         }
     }
@@ -60,8 +62,8 @@ impl Note {
                 Self::Process(
                     pid,
                     match take_answer(&mut take)? {
-                        None => Ok(Box::new(take_process(&mut take, pid)?)),
-                        Some(why) => Err(why),
+                        Ok(()) => Ok(Box::new(take_process(&mut take, pid)?)),
+                        Err(why) => Err(why),
                     },
                 )
             }
@@ -70,8 +72,8 @@ impl Note {
                 Self::Cgroup(
                     pid,
                     match take_answer(&mut take)? {
-                        None => Ok(take_cgroup(&mut take)?),
-                        Some(why) => Err(why),
+                        Ok(()) => Ok(take_cgroup(&mut take)?),
+                        Err(why) => Err(why),
                     },
                 )
             }
@@ -100,19 +102,19 @@ fn put_answer(put: &mut Put, why: Option<Unread>) -> bool {
     why.is_none()
 }
 
-fn take_answer(take: &mut Take<'_>) -> Option<Option<Unread>> {
+fn take_answer(take: &mut Take<'_>) -> Option<Result<(), Unread>> {
     Some(match take.byte()? {
-        0 => None,
-        1 => Some(Unread::Vanished),
-        2 => Some(Unread::Denied),
-        3 => Some(Unread::Malformed),
-        4 => Some(Unread::Failed),
+        0 => Ok(()),
+        1 => Err(Unread::Vanished),
+        2 => Err(Unread::Denied),
+        3 => Err(Unread::Malformed),
+        4 => Err(Unread::Failed),
         _ => return None,
     })
 }
 
 fn put_process(put: &mut Put, process: &Process) {
-    let Process { pid: _, parent, started, comm, exe, cwd, args, env, cgroup } = process;
+    let Process { pid: _, parent, started, comm, exe, cwd, args, env, cgroup, toolchain } = process;
     put.word(parent.0);
     put.long(started.0);
     put.bytes(comm.as_bytes());
@@ -122,6 +124,7 @@ fn put_process(put: &mut Put, process: &Process) {
     // Whoever answered: nothing else of an environment is written.
     put.bytes(&otel_only(env));
     put_cgroup(put, cgroup);
+    put.byte(*toolchain as u8);
 }
 
 fn take_process(take: &mut Take<'_>, pid: Pid) -> Option<Process> {
@@ -130,11 +133,12 @@ fn take_process(take: &mut Take<'_>, pid: Pid) -> Option<Process> {
         parent: Pid(take.word()?),
         started: Ticks(take.long()?),
         comm: take.text()?,
-        exe: take.option()?,
-        cwd: take.option()?,
+        exe: take.option().ok()?,
+        cwd: take.option().ok()?,
         args: take.bytes()?.to_vec(),
         env: take.bytes()?.to_vec(),
         cgroup: take_cgroup(take)?,
+        toolchain: Toolchain::of(take.byte()?)?,
     })
 }
 
@@ -146,7 +150,7 @@ fn put_cgroup(put: &mut Put, cgroup: &Cgroup) {
 }
 
 fn take_cgroup(take: &mut Take<'_>) -> Option<Cgroup> {
-    Some(Cgroup { path: take.text()?, container: take.option()?, unit: take.option()? })
+    Some(Cgroup { path: take.text()?, container: take.option().ok()?, unit: take.option().ok()? })
 }
 
 /// Notes taken since they were last collected.

@@ -149,9 +149,8 @@ impl Redaction {
     }
 
     fn pair(&mut self, out: &mut [u8]) -> Option<()> {
-        let (pair, rest) = record::Pair::read_from_prefix(out.as_ref())
-            .ok()
-            .map(|(pair, rest)| (pair, rest.len()))?;
+        let (pair, rest) =
+            record::Pair::read_from_prefix(out).ok().map(|(pair, rest)| (pair, rest.len()))?;
         let from = out.len().checked_sub(rest)?;
         let (ask, answer) = (usize::from(pair.ask_head), usize::from(pair.answer_head));
         let heads = out.get_mut(from..)?;
@@ -173,7 +172,7 @@ impl Redaction {
     }
 
     fn segment(&mut self, out: &mut [u8]) -> Option<()> {
-        let (segment, rest) = record::Segment::read_from_prefix(out.as_ref())
+        let (segment, rest) = record::Segment::read_from_prefix(out)
             .ok()
             .map(|(segment, rest)| (segment, rest.len()))?;
         let from = out.len().checked_sub(rest)?;

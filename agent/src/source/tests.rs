@@ -5,10 +5,11 @@ use agent_common::record::{self, Kind, Turn, flag};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
+use super::note::Note;
 use super::redact::Redactor;
 use super::*;
 use crate::event::{Event, Nanos, Pid, decode};
-use crate::host::{Cgroup, Facts, Process, Processes, Ticks, Unread};
+use crate::host::{Cgroup, Facts, Process, Processes, Ticks, Toolchain, Unread};
 use crate::metric::snapshot::WallTime;
 
 fn header() -> Header {
@@ -68,7 +69,9 @@ fn exec(args: &[u8], env: &[u8]) -> Vec<u8> {
 
 fn batch(records: &[Vec<u8>]) -> Batch {
     let mut batch = Batch::default();
-    records.iter().for_each(|record| batch.push(record));
+    for record in records {
+        batch.push(record);
+    }
     batch
 }
 
@@ -87,6 +90,7 @@ fn process(pid: u32) -> Process {
             container: None,
             unit: Some("a.service".to_owned()),
         },
+        toolchain: Toolchain::Go,
     }
 }
 
@@ -104,8 +108,6 @@ fn sample() -> Vec<u8> {
     assert_eq!(writer.counts().records, 3);
     writer.finish().unwrap()
 }
-
-use super::note::Note;
 
 /// All steps, and the error that ended them.
 fn replayed(bytes: &[u8]) -> (Vec<Step>, Option<Error>) {

@@ -32,6 +32,10 @@ impl Put {
     }
 }
 
+/// A payload that makes no sense.
+#[derive(Debug)]
+pub(super) struct Broken;
+
 /// Takes a payload apart; `None` where it ends too early or makes no sense.
 #[derive(Debug)]
 pub(super) struct Take<'a>(pub(super) &'a [u8]);
@@ -66,11 +70,11 @@ impl<'a> Take<'a> {
         std::str::from_utf8(self.bytes()?).ok().map(str::to_owned)
     }
 
-    pub(super) fn option(&mut self) -> Option<Option<String>> {
-        match self.byte()? {
-            0 => Some(None),
-            1 => self.text().map(Some),
-            _ => None,
+    pub(super) fn option(&mut self) -> Result<Option<String>, Broken> {
+        match self.byte() {
+            Some(0) => Ok(None),
+            Some(1) => self.text().map(Some).ok_or(Broken),
+            _ => Err(Broken),
         }
     }
 

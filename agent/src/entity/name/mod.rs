@@ -178,8 +178,7 @@ fn nested(command: &Command, depth: u8) -> Named {
         None => stem,
     };
     match found {
-        Found::Name(name) => named.name = Some(name),
-        Found::Project(Some(name), _) => named.name = Some(name),
+        Found::Name(name) | Found::Project(Some(name), _) => named.name = Some(name),
         Found::Project(None, or) => {
             named.wants_cwd = command.cwd.is_none();
             named.name = Some(if or.is_empty() { fallback.to_owned() } else { or });

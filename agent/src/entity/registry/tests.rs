@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::entity::filter::Patterns;
 use crate::entity::glob::Glob;
+use crate::entity::{Filter, Rule};
+use crate::host::Cgroup;
 use crate::host::Unread;
 use crate::metric::key::Key;
 

@@ -63,6 +63,7 @@ fn a_process_is_read_whole() {
             container: None,
             unit: Some("shop.service".to_owned()),
         },
+        toolchain: Toolchain::Unknown,
     };
     assert_eq!(processes.process(Pid(42)), Ok(expect));
     assert_eq!(processes.counts(), Counts { read: 1, ..Counts::default() });
