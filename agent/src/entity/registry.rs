@@ -452,6 +452,13 @@ impl Entities for Registry {
     }
 
     fn of(&mut self, pid: Pid, when: Timestamp) -> EntityId {
+        // Nearly every question: known already, and alive or only just not.
+        if let Some(life) = self.lives.at(pid, when)
+            && let Some(entity) = life.entity
+            && life.ended.is_none_or(|ended| when.since(ended) <= LATE)
+        {
+            return entity;
+        }
         let serial = self.life(pid, when);
         self.resolve(pid, serial, ANCESTORS)
     }

@@ -178,6 +178,10 @@ fn nested(command: &Command, depth: u8) -> Named {
         None => stem,
     };
     match found {
+        // `bash /dev/fd/3`
+        Found::Name(name) if name.bytes().all(|b| b.is_ascii_digit()) && !fallback.is_empty() => {
+            named.name = Some(fallback.to_owned());
+        }
         Found::Name(name) | Found::Project(Some(name), _) => named.name = Some(name),
         Found::Project(None, or) => {
             named.wants_cwd = command.cwd.is_none();
@@ -209,7 +213,11 @@ enum Found {
 fn executable(command: &Command) -> String {
     let Command { comm, exe, cwd: _, args } = command;
     let first = args.first().map_or("", |a| basename(a.trim_start_matches('-')));
-    let exe = exe.as_deref().map(basename).filter(|e| !e.is_empty());
+    // A program that was started from memory or by a descriptor has no name but what it was called.
+    let is_name = |name: &str| {
+        !name.is_empty() && !name.starts_with("memfd:") && !name.bytes().all(|b| b.is_ascii_digit())
+    };
+    let exe = exe.as_deref().map(basename).filter(|e| is_name(e));
     let agrees = |word: &str| {
         !word.is_empty()
             && !word.contains(' ')
@@ -221,6 +229,9 @@ fn executable(command: &Command) -> String {
     }
     if let Some(exe) = exe {
         return exe.to_owned();
+    }
+    if !is_name(comm) && !first.is_empty() && !first.contains(' ') {
+        return first.to_owned();
     }
     // A kernel thread: `kworker/0:1`.
     let comm = comm.split(['/', ' ']).next().unwrap_or(comm).trim_matches(['(', ')', '[', ']']);

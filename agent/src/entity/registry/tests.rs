@@ -396,3 +396,20 @@ fn hostile_records_do_not_panic() {
     registry.tick(Timestamp(u64::MAX), Anchor::default());
     registry.tick(Timestamp(0), Anchor::default());
 }
+
+#[test]
+fn every_process_of_this_machine_has_a_name() {
+    let root = crate::host::HostRoot::new("/");
+    let machine = Machine::read(&root);
+    let mut processes = crate::host::Processes::new(root);
+    let pids = processes.pids(10_000);
+    let mut registry = Registry::new(Config::default(), machine, Box::new(processes));
+    for pid in pids {
+        let name = service(&mut registry, pid.0, at(1));
+        assert!(!name.is_empty());
+        println!("{pid:?} {name}");
+        let own = registry.process_resource(pid, at(1)).unwrap();
+        assert_eq!(value(&own, key::PROCESS_PID), pid.0.to_string());
+    }
+    assert!(!service(&mut registry, std::process::id(), at(1)).is_empty());
+}
