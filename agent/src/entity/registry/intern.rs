@@ -17,15 +17,12 @@ impl Registry {
         let mut declared = Declared::of_env(&program.env);
         self.counts.attributes_malformed += u64::from(declared.malformed);
         let Program { named, path, command, env: _ } = program;
-        let rule = || {
-            let mut rules = self.config.rules.iter();
-            let path = path.as_deref();
-            let rule =
-                rules.find(|rule| rule.fits(&named.executable, path, command, &cgroup.path))?;
-            Some(rule.name.clone())
-        };
-        let unit = || cgroup.unit.as_deref().map(cgroup::name_of_unit);
-        let name = declared.service.clone().or_else(rule).or_else(unit);
+        let mut rules = self.config.rules.iter();
+        let rule =
+            rules.find(|rule| rule.fits(&named.executable, path.as_deref(), command, &cgroup.path));
+        let by_rule = || rule.map(|rule| rule.name.clone());
+        let by_unit = || cgroup.unit.as_deref().map(cgroup::name_of_unit);
+        let name = declared.service.clone().or_else(by_rule).or_else(by_unit);
         let name = name.or_else(|| named.name.clone()).filter(|name| !name.is_empty());
         self.counts.unknown += u64::from(name.is_none());
         let version = declared.take(key::SERVICE_VERSION);
@@ -36,7 +33,9 @@ impl Registry {
         };
         let identity = Identity {
             name: name.unwrap_or_else(|| UNKNOWN.to_owned()),
-            namespace: declared.take(key::SERVICE_NAMESPACE),
+            namespace: declared
+                .take(key::SERVICE_NAMESPACE)
+                .or_else(|| rule.and_then(|rule| rule.namespace.clone())),
             instance: declared.take(key::SERVICE_INSTANCE_ID),
             place,
             attributes: declared.attributes,

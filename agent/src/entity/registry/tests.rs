@@ -107,7 +107,7 @@ fn value(resource: &Resource, key: Key) -> String {
         Some((_, Value::Text(text))) => text.to_string(),
         Some((_, Value::Static(text))) => (*text).to_owned(),
         Some((_, Value::Int(number))) => number.to_string(),
-        Some((_, Value::List(_))) | None => String::new(),
+        Some((_, Value::List(_) | Value::Bool(_))) | None => String::new(),
     }
 }
 
@@ -180,6 +180,7 @@ fn names_come_from_the_best_source() {
         command: Some(Glob::new("*--role=api*")),
         cgroup: None,
         name: "api".to_owned(),
+        namespace: Some("core".to_owned()),
     }];
     let (mut registry, fake) = registry(Config { rules, ..Config::default() });
     let unit = "/system.slice/web@1.service";
@@ -199,6 +200,8 @@ fn names_come_from_the_best_source() {
     check(4, "x");
     check(6, "unknown_service");
     check(7, "unknown_service");
+    let entity = registry.of(Pid(2), at(1));
+    assert_eq!(value(&registry.resource(entity), key::SERVICE_NAMESPACE), "core");
 }
 
 #[test]
