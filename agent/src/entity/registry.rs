@@ -284,7 +284,7 @@ impl Registry {
             return entity;
         }
         let (parent, from, lives) = (life.parent, life.from, life.ended.is_none());
-        let own_cgroup = life.own_cgroup;
+        let (own_cgroup, started) = (life.own_cgroup, life.started);
         let mut cgroup = life.cgroup.clone();
         let mut program = life.program.clone();
         if program.is_none()
@@ -316,6 +316,9 @@ impl Registry {
         let cgroup = cgroup.unwrap_or_default();
         let program = program.unwrap_or_default();
         let entity = self.intern(&program, &cgroup);
+        if lives && program.path.is_none() {
+            self.complete(pid, started, entity);
+        }
         let excluded = !self.config.filter.is_empty() && {
             let service = self.instances.get(&entity).map_or("", |i| i.identity.name.as_str());
             let subject = Subject {
@@ -331,6 +334,23 @@ impl Registry {
             life.program = Some(program);
         }
         self.join(pid, serial, entity, excluded)
+    }
+
+    /// Learns the executable's path and its toolchain, which no record tells: once an instance.
+    fn complete(&mut self, pid: Pid, started: Option<Ticks>, entity: EntityId) {
+        let Some(instance) = self.instances.get_mut(&entity) else { return };
+        if entity == Self::OTHER || std::mem::replace(&mut instance.asked, true) {
+            return;
+        }
+        let Ok(process) = self.facts.process(pid) else { return };
+        if started.is_some_and(|started| started != process.started) {
+            return;
+        }
+        if let Some(path) = &process.exe {
+            instance.path.learn(path);
+        }
+        instance.language = instance.language.or(process.toolchain.language());
+        instance.changed();
     }
 
     fn join(&mut self, pid: Pid, serial: u64, entity: EntityId, excluded: bool) -> EntityId {
