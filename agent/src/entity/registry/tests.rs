@@ -433,20 +433,3 @@ fn what_no_record_tells_is_asked_once_an_instance() {
     // A control group for each, and the rest once.
     assert_eq!(fake.asked(), 11);
 }
-
-/// `cargo test --release -p steth --lib -- --ignored --nocapture known_process`
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_asking_for_a_known_process() {
-    let (mut registry, _) = registry(Config::default());
-    for pid in 1..2000 {
-        exec(&mut registry, pid, 0, at(1), "./a\0", "");
-        registry.of(Pid(pid), at(1));
-    }
-    let begun = std::time::Instant::now();
-    let mut sum = 0_u64;
-    for i in 0..4_000_000_u32 {
-        sum += u64::from(registry.of(Pid(1 + i % 1999), at(2)).0);
-    }
-    println!("{:?} a question ({sum})", begun.elapsed() / 4_000_000);
-}
