@@ -192,3 +192,26 @@ fn the_example_file_is_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/steth.yaml");
     super::validate(&path).map_err(|error| error.to_string()).unwrap();
 }
+
+#[test]
+fn hostile_files_are_refused_in_bounded_time_and_memory() {
+    let deep = "[".repeat(100_000);
+    let deep_keys: String = (0..2_000).map(|depth| " ".repeat(depth) + "a:\n").collect();
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..12 {
+        let inner = format!("*a{}, ", n - 1).repeat(10);
+        bomb = bomb + &format!("a{n}: &a{n} [{inner}]\n");
+    }
+    for text in [deep, deep_keys, bomb] {
+        assert!(from(&text, &Sources::default()).is_err());
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(?s).{0,200}", yamlish in "[a-z:\\[\\]{}&*!|>'\"#,? \\n-]{0,80}") {
+        let _ = from(&text, &Sources::default());
+        let _ = from(&yamlish, &Sources::default());
+        let _ = from("", &environment(&[("STETH_SERVICES", &text), ("STETH_OTLP_HEADERS", &yamlish)]));
+    }
+}

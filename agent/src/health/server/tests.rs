@@ -43,9 +43,9 @@ async fn running(limits: Limits, ailments: &[&str]) -> Running {
     let server = Server::bind(any, limits).await.unwrap();
     let address = server.address().unwrap();
     let served = server.served();
-    let (stop, ended) = watch::channel(false);
+    let (stop, end) = watch::channel(false);
     let ailments = ailments.iter().map(|text| (*text).to_owned()).collect();
-    let task = tokio::spawn(server.run(Arc::new(Fake { ailments }), ended));
+    let task = tokio::spawn(server.run(Arc::new(Fake { ailments }), end));
     Running { address, served, stop, task }
 }
 

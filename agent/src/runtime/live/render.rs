@@ -11,7 +11,7 @@ use super::state::{Column, State};
 use super::text;
 use crate::protocol::Role;
 
-const FAINT: Style = Style::new().fg(Color::DarkGray);
+const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 const WARNING: Style = Style::new().fg(Color::Yellow);
