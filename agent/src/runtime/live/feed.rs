@@ -153,7 +153,7 @@ fn shown(attributes: &[Attribute], key: Key) -> Option<Arc<str>> {
         Value::Static(text) => Some(Arc::from(*text)),
         Value::Text(text) => Some(Arc::clone(text)),
         Value::Int(number) => Some(Arc::from(number.to_string())),
-        Value::List(_) => None,
+        Value::Bool(_) | Value::List(_) => None,
     }
 }
 
