@@ -1,5 +1,6 @@
 //! Placeholder: runtime.
 
+pub mod check;
 pub mod live;
 pub mod log;
 pub mod privilege;
