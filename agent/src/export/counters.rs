@@ -68,6 +68,8 @@ impl Dropped {
 pub struct Counters {
     /// Snapshots handed in.
     pub published: u64,
+    /// Snapshots that a newer one overwrote before the task could look at them.
+    pub overwritten: u64,
     /// Points the collector took.
     pub exported: u64,
     /// Points the collector said it rejected from requests it took.
@@ -90,6 +92,7 @@ pub struct Counters {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) published: AtomicU64,
+    pub(crate) overwritten: AtomicU64,
     pub(crate) exported: AtomicU64,
     pub(crate) rejected: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
@@ -115,6 +118,7 @@ impl Tally {
     pub(crate) fn counters(&self) -> Counters {
         let Self {
             published,
+            overwritten,
             exported,
             rejected,
             dropped,
@@ -127,6 +131,7 @@ impl Tally {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counters {
             published: read(published),
+            overwritten: read(overwritten),
             exported: read(exported),
             rejected: read(rejected),
             dropped: Dropped(dropped.each_ref().map(read)),

@@ -8,6 +8,7 @@ pub mod config;
 pub mod counters;
 pub mod env;
 pub(crate) mod otlp;
+pub mod prometheus;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sender;
@@ -83,10 +84,9 @@ impl Handle {
 impl Export for Handle {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         add(&self.tally.published, 1);
-        self.inbox.send_modify(|inbox| {
-            inbox.snapshot = Some(snapshot);
-            inbox.number += 1;
-        });
+        let mut overwritten = false;
+        self.inbox.send_modify(|inbox| overwritten = inbox.put(snapshot));
+        add(&self.tally.overwritten, u64::from(overwritten));
     }
 
     fn counters(&self) -> Counters {

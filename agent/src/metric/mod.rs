@@ -4,6 +4,7 @@
 //! is named by it (1.44.0); what has none is named under `steth.` and listed in our own registry.
 
 pub mod exponential;
+pub mod exposition;
 pub mod histogram;
 pub mod instrument;
 pub mod key;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::metric::snapshot::{Attribute, Data, Number, Resource, Snapshot, WallTime};
 
-use super::{Series, difference::difference, series};
+use super::{Series, series};
 
 /// Family and instrument, by name.
-type MetricName = (&'static str, &'static str);
+pub(crate) type MetricName = (&'static str, &'static str);
 
 /// The acknowledged state of one series.
 #[derive(Debug)]
@@ -36,8 +36,6 @@ pub(crate) struct Gain {
     pub(crate) since: WallTime,
     /// What came after.
     pub(crate) data: Data,
-    /// Whether it is all there is since the series' start.
-    pub(crate) whole: bool,
 }
 
 impl Baselines {
@@ -46,20 +44,21 @@ impl Baselines {
         let point = series.point;
         let baseline = self.find(series).filter(|baseline| baseline.start == point.start);
         let Some(baseline) = baseline else {
-            return Gain { since: point.start, data: point.data.clone(), whole: true };
+            return Gain { since: point.start, data: point.data.clone() };
         };
         let since = baseline.time.min(series.time);
         let data = match (&point.data, &baseline.data) {
             (Data::Number(newer), Data::Number(older)) => number(*newer, *older).map(Data::Number),
             (Data::Histogram(newer), Data::Histogram(older)) => {
-                difference(newer, older).map(|gained| Data::Histogram(Box::new(gained)))
+                let grew = newer.count >= older.count && newer.sum >= older.sum;
+                grew.then(|| Data::Histogram(Box::new(newer.since(older))))
             }
-            (Data::Ended, _) => Some(Data::Ended),
+            (Data::Ended | Data::Moved(_), _) => Some(Data::Ended),
             _ => None,
         };
         match data {
-            Some(data) => Gain { since, data, whole: false },
-            None => Gain { since: point.start, data: point.data.clone(), whole: true },
+            Some(data) => Gain { since, data },
+            None => Gain { since: point.start, data: point.data.clone() },
         }
     }
 
@@ -68,7 +67,7 @@ impl Baselines {
         let point = series.point;
         let metrics = self.resources.entry(Arc::clone(series.resource)).or_default();
         let baselines = metrics.entry(name(series)).or_default();
-        if matches!(point.data, Data::Ended) {
+        if matches!(point.data, Data::Ended | Data::Moved(_)) {
             baselines.remove(&point.attributes);
             return;
         }
@@ -79,6 +78,33 @@ impl Baselines {
             live: false,
         };
         baselines.insert(Arc::clone(&point.attributes), baseline);
+    }
+
+    /// All that the series counted is part of another one from here on: so is what was acknowledged.
+    pub(crate) fn apply(&mut self, moved: &Moved) {
+        let Some(baselines) = self
+            .resources
+            .get_mut(&moved.resource)
+            .and_then(|metrics| metrics.get_mut(&moved.metric))
+        else {
+            return;
+        };
+        if baselines.get(&moved.from).is_none_or(|baseline| baseline.start != moved.from_start) {
+            return;
+        }
+        let Some(from) = baselines.remove(&moved.from) else { return };
+        match baselines.get_mut(&moved.into) {
+            Some(into) if into.start == moved.into_start => match (&mut into.data, from.data) {
+                (Data::Number(into), Data::Number(from)) => *into = sum(*into, from),
+                (Data::Histogram(into), Data::Histogram(from)) => into.merge(&from),
+                _ => (),
+            },
+            _ => {
+                let (start, data) = (moved.into_start, from.data);
+                let baseline = Baseline { start, time: start, data, live: false };
+                baselines.insert(Arc::clone(&moved.into), baseline);
+            }
+        }
     }
 
     /// Forgets every series that stands in none of these snapshots.
@@ -113,6 +139,41 @@ impl Baselines {
             .get_mut(series.resource)?
             .get_mut(&name(series))?
             .get_mut(&series.point.attributes)
+    }
+}
+
+/// A series that became part of another one of the same metric.
+#[derive(Clone, Debug)]
+pub(crate) struct Moved {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) metric: MetricName,
+    pub(crate) from: Arc<[Attribute]>,
+    pub(crate) from_start: WallTime,
+    into: Arc<[Attribute]>,
+    into_start: WallTime,
+}
+
+/// All series of a snapshot that became part of others.
+pub(crate) fn moved(snapshot: &Snapshot) -> impl Iterator<Item = Moved> {
+    series(snapshot).filter_map(|series| {
+        let Data::Moved(into) = &series.point.data else { return None };
+        let target = series.metric.points.iter().find(|point| point.attributes == *into)?;
+        Some(Moved {
+            resource: Arc::clone(series.resource),
+            metric: name(&series),
+            from: Arc::clone(&series.point.attributes),
+            from_start: series.point.start,
+            into: Arc::clone(into),
+            into_start: target.start,
+        })
+    })
+}
+
+fn sum(one: Number, other: Number) -> Number {
+    match (one, other) {
+        (Number::Int(one), Number::Int(other)) => Number::Int(one.saturating_add(other)),
+        (Number::Double(one), Number::Double(other)) => Number::Double(one + other),
+        (one, _) => one,
     }
 }
 

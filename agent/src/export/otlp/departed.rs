@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::delta::Moved;
 use super::{Series, series};
 use crate::metric::instrument::Kind;
 use crate::metric::snapshot::{
@@ -16,17 +17,28 @@ use crate::metric::snapshot::{
 type Identity<'a> = (&'a Resource, &'static str, &'static str, &'a Arc<[Attribute]>);
 
 /// Of the series from place `from` on in `older`, those whose last state `newer` does not continue.
-/// Readings of gauges are left out: they say nothing afterwards.
-pub(crate) fn left_behind(older: &Snapshot, from: usize, newer: &Snapshot) -> Snapshot {
-    let continued: HashMap<Identity<'_>, (WallTime, bool)> = series(newer)
+/// What became part of another series is continued by that one; `moved` are the moves of snapshots
+/// between the two. Readings of gauges are left out: they say nothing afterwards.
+pub(crate) fn left_behind(
+    older: &Snapshot,
+    from: usize,
+    newer: &Snapshot,
+    moved: &[Moved],
+) -> Snapshot {
+    let mut continued: HashMap<Identity<'_>, (WallTime, bool)> = series(newer)
         .map(|series| {
             let ended = matches!(series.point.data, Data::Ended);
             (identity(&series), (series.point.start, ended))
         })
         .collect();
+    for moved in moved {
+        let (scope, metric) = moved.metric;
+        let identity = (moved.resource.as_ref(), scope, metric, &moved.from);
+        continued.entry(identity).or_insert((moved.from_start, false));
+    }
     let mut left = Snapshot { time: older.time, resources: Vec::new() };
     for series in series(older).skip(from) {
-        let ended = matches!(series.point.data, Data::Ended);
+        let ended = matches!(series.point.data, Data::Ended | Data::Moved(_));
         let keep = match continued.get(&identity(&series)) {
             None => ended || series.metric.instrument.kind != Kind::Gauge,
             Some((start, newer_ended)) => {

@@ -5,7 +5,6 @@ pub(crate) mod attribute;
 pub(crate) mod batch;
 pub(crate) mod delta;
 pub(crate) mod departed;
-mod difference;
 pub(crate) mod point;
 #[cfg(test)]
 mod tests;

@@ -81,12 +81,12 @@ impl Form {
         let instrument = series.metric.instrument;
         let delta = self.is_delta(instrument.kind);
         let gain;
-        let (since, data, whole) = if delta {
+        let (since, data) = if delta {
             gain = baselines.gain(series);
-            let Gain { since, data, whole } = &gain;
-            (*since, data, *whole)
+            let Gain { since, data } = &gain;
+            (*since, data)
         } else {
-            (series.point.start, &series.point.data, true)
+            (series.point.start, &series.point.data)
         };
         let times = Times {
             start: if instrument.kind == Kind::Gauge { 0 } else { since.0 },
@@ -95,13 +95,13 @@ impl Form {
         match (instrument.kind, data) {
             (Kind::Histogram(bounds), Data::Histogram(histogram)) => Some(match self.histograms {
                 Aggregation::Explicit => {
-                    DataPoint::Histogram(explicit(series, times, bounds, histogram, whole)?)
+                    DataPoint::Histogram(explicit(series, times, bounds, histogram)?)
                 }
                 Aggregation::Exponential => {
-                    DataPoint::Exponential(exponential(series, times, histogram, whole))
+                    DataPoint::Exponential(exponential(series, times, histogram))
                 }
             }),
-            (Kind::Histogram(_), Data::Ended) => Some(match self.histograms {
+            (Kind::Histogram(_), Data::Ended | Data::Moved(_)) => Some(match self.histograms {
                 Aggregation::Explicit => DataPoint::Histogram(otlp::HistogramDataPoint {
                     attributes: attributes(&series.point.attributes),
                     start_time_unix_nano: times.start,
@@ -122,7 +122,7 @@ impl Form {
             (Kind::Counter | Kind::UpDownCounter | Kind::Gauge, Data::Number(number)) => Some(
                 DataPoint::Number(numeric(series, times, Some(scaled(*number, instrument.scale)))),
             ),
-            (Kind::Counter | Kind::UpDownCounter | Kind::Gauge, Data::Ended) => {
+            (Kind::Counter | Kind::UpDownCounter | Kind::Gauge, Data::Ended | Data::Moved(_)) => {
                 Some(DataPoint::Number(numeric(series, times, None)))
             }
             _ => None,
@@ -191,13 +191,12 @@ fn explicit(
     times: Times,
     bounds: &[f64],
     histogram: &Histogram,
-    whole: bool,
 ) -> Option<otlp::HistogramDataPoint> {
     if histogram.explicit.len() != bounds.len() + 1 {
         return None;
     }
     let scale = series.metric.instrument.scale;
-    let extremes = whole && histogram.count > 0;
+    let range = histogram.range();
     Some(otlp::HistogramDataPoint {
         attributes: attributes(&series.point.attributes),
         start_time_unix_nano: times.start,
@@ -206,8 +205,8 @@ fn explicit(
         sum: Some(scale_of(histogram.sum as f64, scale)),
         bucket_counts: histogram.explicit.to_vec(),
         explicit_bounds: bounds.to_vec(),
-        min: extremes.then(|| scale_of(histogram.min as f64, scale)),
-        max: extremes.then(|| scale_of(histogram.max as f64, scale)),
+        min: range.map(|(least, _)| scale_of(least as f64, scale)),
+        max: range.map(|(_, most)| scale_of(most as f64, scale)),
         ..otlp::HistogramDataPoint::default()
     })
 }
@@ -216,11 +215,10 @@ fn exponential(
     series: &Series<'_>,
     times: Times,
     histogram: &Histogram,
-    whole: bool,
 ) -> otlp::ExponentialHistogramDataPoint {
     let scale = series.metric.instrument.scale;
     let buckets = &histogram.exponential;
-    let extremes = whole && histogram.count > 0;
+    let range = histogram.range();
     otlp::ExponentialHistogramDataPoint {
         attributes: attributes(&series.point.attributes),
         start_time_unix_nano: times.start,
@@ -231,8 +229,8 @@ fn exponential(
         zero_count: buckets.zero_count,
         positive: Some(Buckets { offset: buckets.offset, bucket_counts: buckets.counts.clone() }),
         negative: None,
-        min: extremes.then(|| scale_of(histogram.min as f64, scale)),
-        max: extremes.then(|| scale_of(histogram.max as f64, scale)),
+        min: range.map(|(least, _)| scale_of(least as f64, scale)),
+        max: range.map(|(_, most)| scale_of(most as f64, scale)),
         ..otlp::ExponentialHistogramDataPoint::default()
     }
 }

@@ -261,15 +261,15 @@ fn what_a_newer_snapshot_does_not_continue_is_left_behind() {
             left.resources.iter().map(|entry| sample::service(&entry.resource)).collect();
         assert_eq!(names, expect);
     };
-    check(left_behind(&older, 0, &newer), &["cart"]);
-    check(left_behind(&older, 4, &newer), &[]);
-    check(left_behind(&older, 0, &older), &[]);
+    check(left_behind(&older, 0, &newer, &[]), &["cart"]);
+    check(left_behind(&older, 4, &newer, &[]), &[]);
+    check(left_behind(&older, 0, &older, &[]), &[]);
     let mut ended = sample::snapshot(6, &[("shop", 9), ("cart", 1)]);
     for metric in &mut ended.resources[0].scopes[0].metrics {
         metric.points[0].data = Data::Ended;
     }
-    check(left_behind(&older, 0, &ended), &["shop"]);
-    assert_eq!(points(&left_behind(&ended, 0, &newer)), 2);
+    check(left_behind(&older, 0, &ended, &[]), &["shop"]);
+    assert_eq!(points(&left_behind(&ended, 0, &newer, &[])), 2);
     let shared = Arc::clone(&older.resources[1].resource);
-    assert!(Arc::ptr_eq(&left_behind(&older, 0, &newer).resources[0].resource, &shared));
+    assert!(Arc::ptr_eq(&left_behind(&older, 0, &newer, &[]).resources[0].resource, &shared));
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::counters::{DropReason, Tally, add};
 use super::otlp::batch::{self, Batch};
-use super::otlp::delta::Baselines;
+use super::otlp::delta::{Baselines, Moved, moved};
 use super::otlp::departed::{left_behind, points};
 use super::otlp::point::Form;
 use super::otlp::series;
@@ -34,6 +34,8 @@ use crate::metric::snapshot::Snapshot;
 
 /// Points kept of series that ended while the collector was away.
 const MOST_DEPARTED: usize = 4096;
+/// Moves kept of snapshots that were overwritten before the task took them.
+const MOST_MOVED: usize = 65_536;
 /// Between two lines of the log that say the same.
 const QUIET: Duration = Duration::from_mins(1);
 
@@ -43,8 +45,28 @@ pub(crate) struct Inbox {
     /// The newest snapshot, and how many there were.
     pub(crate) snapshot: Option<Arc<Snapshot>>,
     pub(crate) number: u64,
+    /// The number of the newest one that the task took.
+    taken: AtomicU64,
+    /// What moved in those that it did not take.
+    moved: Vec<Moved>,
     /// When to stop at the latest, once that is known.
     pub(crate) deadline: Option<Instant>,
+}
+
+impl Inbox {
+    /// Overwrites the snapshot that is there. Says whether the task had not taken that one.
+    pub(crate) fn put(&mut self, snapshot: Arc<Snapshot>) -> bool {
+        let overwritten = self.number != self.taken.load(Ordering::Relaxed);
+        if !overwritten {
+            self.moved.clear();
+        } else if let Some(lost) = &self.snapshot {
+            let room = MOST_MOVED.saturating_sub(self.moved.len());
+            self.moved.extend(moved(lost).take(room));
+        }
+        self.snapshot = Some(snapshot);
+        self.number += 1;
+        overwritten
+    }
 }
 
 /// How requests are made.
@@ -123,17 +145,19 @@ impl<W: Wire> Push<W> {
 
     /// Makes the newest snapshot the last of the work, in place of the rest of the one before.
     fn take_newer(&mut self) {
-        let newer = {
+        let (newer, mut moves) = {
             let inbox = self.inbox.borrow_and_update();
             if inbox.number == self.taken {
                 return;
             }
             self.taken = inbox.number;
-            inbox.snapshot.clone()
+            inbox.taken.store(inbox.number, Ordering::Relaxed);
+            (inbox.snapshot.clone(), inbox.moved.clone())
         };
         let Some(newer) = newer else { return };
+        moves.extend(moved(&newer));
         if let Some((older, place)) = self.work.pop_back() {
-            let departed = left_behind(&older, place, &newer);
+            let departed = left_behind(&older, place, &newer, &moves);
             let kept = points(&departed);
             let superseded = series(&older).skip(place).count().saturating_sub(kept);
             self.tally.drop_points(DropReason::Superseded, superseded as u64);
@@ -144,6 +168,9 @@ impl<W: Wire> Push<W> {
         }
         self.work.push_back((newer, 0));
         if self.terms.form.has_deltas() {
+            for moved in &moves {
+                self.baselines.apply(moved);
+            }
             self.baselines.retain(self.work.iter().map(|(snapshot, _)| snapshot.as_ref()));
         }
         self.show_sizes();

@@ -20,7 +20,7 @@ use crate::export::otlp::point::Form;
 use crate::export::sample::{self, points_in};
 use crate::export::sender::{Outcome, Wire};
 use crate::export::{Export, Handle, spawn_with};
-use crate::metric::snapshot::{Data, Snapshot, WallTime};
+use crate::metric::snapshot::{Attribute, Data, Number, Point, Snapshot, Value, WallTime};
 
 /// What the collector does with one attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -391,6 +391,118 @@ impl World {
             }
         }
         snapshot
+    }
+}
+
+/// Routes of one service that are merged into another one, again and again.
+fn merging(now: u64, counts: &mut [(u64, bool)], merge: Option<usize>, grow: u64) -> Snapshot {
+    let mut snapshot = sample::snapshot(now, &[("shop", 0)]);
+    let labels = |route: usize| -> Arc<[Attribute]> {
+        [(crate::metric::key::HTTP_ROUTE, Value::Text(format!("/{route}").into()))].into()
+    };
+    let last = counts.len() - 1;
+    let merged = merge.filter(|route| *route < last && counts[*route].1);
+    for (route, (count, alive)) in counts.iter_mut().enumerate() {
+        if *alive {
+            *count += grow + route as u64;
+        }
+    }
+    for metric in &mut snapshot.resources[0].scopes[0].metrics {
+        metric.points.clear();
+        let histogram =
+            matches!(metric.instrument.kind, crate::metric::instrument::Kind::Histogram(_));
+        for (route, (count, alive)) in counts.iter().enumerate() {
+            let total = if route == last {
+                *count + merged.map_or(0, |merged| counts[merged].0)
+            } else {
+                *count
+            };
+            let data = if Some(route) == merged {
+                Data::Moved(labels(last))
+            } else if !alive {
+                continue;
+            } else if histogram {
+                Data::Histogram(Box::new(sample::quarters(total)))
+            } else {
+                Data::Number(Number::Int(i64::try_from(total).unwrap()))
+            };
+            metric.points.push(Point { attributes: labels(route), start: sample::START, data });
+        }
+    }
+    if let Some(merged) = merged {
+        counts[last].0 += counts[merged].0;
+        counts[merged] = (0, false);
+    }
+    snapshot
+}
+
+/// All that was ever counted for a service over all its routes.
+fn sums(taken: &[ExportMetricsServiceRequest]) -> (u64, i64) {
+    let (mut histograms, mut counters) = (0, 0);
+    let metrics = taken
+        .iter()
+        .flat_map(|request| &request.resource_metrics)
+        .flat_map(|resource| &resource.scope_metrics)
+        .flat_map(|scope| &scope.metrics);
+    for metric in metrics {
+        match metric.data.as_ref().unwrap() {
+            MetricData::ExponentialHistogram(histogram) => {
+                histograms += histogram.data_points.iter().map(|point| point.count).sum::<u64>();
+            }
+            MetricData::Sum(sum) => {
+                for point in &sum.data_points {
+                    match point.value {
+                        Some(NumberValue::AsInt(value)) => counters += value,
+                        None => assert_eq!(point.flags, 1),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    (histograms, counters)
+}
+
+proptest::proptest! {
+    #[test]
+    fn deltas_tell_nothing_twice_when_series_become_part_of_another(
+        steps in proptest::collection::vec(
+            (
+                proptest::option::of(0..5_usize),
+                0..100_u64,
+                proptest::collection::vec(answers(), 0..6),
+                0..3_u8,
+            ),
+            1..15,
+        ),
+        small in any::<bool>(),
+    ) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let script = Script::new(&[], Answer::Take);
+            let handle = start(&script, Temporality::Delta, if small { 700 } else { LIMIT });
+            let mut counts = [(0, true); 6];
+            for (number, (merge, grow, answers, wait)) in steps.iter().enumerate() {
+                script.answers.lock().unwrap().extend(answers);
+                let now = 10 * (number as u64 + 1);
+                handle.publish(Arc::new(merging(now, &mut counts, *merge, *grow)));
+                match wait {
+                    // The task does not even see this snapshot.
+                    0 => (),
+                    1 => sleep(Duration::from_millis(5)).await,
+                    _ => sleep(MINUTE).await,
+                }
+            }
+            script.answers.lock().unwrap().clear();
+            sleep(20 * MINUTE).await;
+            let now = 10 * (steps.len() as u64 + 1);
+            handle.publish(Arc::new(merging(now, &mut counts, None, 1)));
+            handle.shutdown(MINUTE).await;
+            let expect: u64 = counts.iter().map(|(count, _)| *count).sum();
+            assert_eq!(sums(&script.taken()), (expect, i64::try_from(expect).unwrap()));
+        });
     }
 }
 
