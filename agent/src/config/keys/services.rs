@@ -14,6 +14,9 @@ pub struct ServiceRule {
     pub matches: Match,
     /// `service.name` of the processes that match.
     pub name: String,
+    /// `service.namespace` of the processes that match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// Properties of a process.

@@ -52,13 +52,14 @@ fn patterns(selection: &Selection) -> Patterns {
 }
 
 fn rule(typed: &ServiceRule) -> entity::Rule {
-    let ServiceRule { matches, name } = typed;
+    let ServiceRule { matches, name, namespace } = typed;
     let Match { executable, command, cgroup } = matches;
     entity::Rule {
         executable: executable.as_ref().map(glob),
         command: command.as_ref().map(glob),
         cgroup: cgroup.as_ref().map(glob),
         name: name.clone(),
+        namespace: namespace.clone(),
     }
 }
 
