@@ -94,13 +94,13 @@ impl ConfigVerb {
                 config::validate(file)?;
                 Ok(format!("{} is valid\n", file.display()))
             }
-            Self::Validate { file: None } => match config::load(sources)?.file {
-                Some(file) => Ok(format!("{} is valid\n", file.display())),
-                None => {
-                    let usual = config::DEFAULT_FILE;
-                    Ok(format!("no file was named and there is no {usual}: all is default\n"))
-                }
-            },
+            Self::Validate { file: None } => {
+                let usual = config::DEFAULT_FILE;
+                Ok(config::load(sources)?.file.map_or_else(
+                    || format!("no file was named and there is no {usual}: all is default\n"),
+                    |file| format!("{} is valid\n", file.display()),
+                ))
+            }
         }
     }
 }

@@ -203,7 +203,8 @@ fn hostile_files_are_refused_in_bounded_time_and_memory() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..12 {
         let inner = format!("*a{}, ", n - 1).repeat(10);
-        bomb = bomb + &format!("a{n}: &a{n} [{inner}]\n");
+        let line = format!("a{n}: &a{n} [{inner}]\n");
+        bomb.push_str(&line);
     }
     for text in [deep, deep_keys, bomb] {
         assert!(from(&text, &Sources::default()).is_err());

@@ -11,9 +11,10 @@ impl From<&Config> for Options {
         let Capture { tier, unix, statistics: _ } = &config.capture;
         let (included, excluded) = (&config.filter.include.ports, &config.filter.exclude.ports);
         let ports_only = !included.is_empty();
-        let ports = match ports_only {
-            true => included.iter().filter(|port| !excluded.contains(port)).copied().collect(),
-            false => excluded.clone(),
+        let ports = if ports_only {
+            included.iter().filter(|port| !excluded.contains(port)).copied().collect()
+        } else {
+            excluded.clone()
         };
         Self { tier: choice(*tier), unix: *unix, ports, ports_only, ..Self::default() }
     }
