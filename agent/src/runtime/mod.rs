@@ -1,13 +1,12 @@
 //! The shell: clocks, signals, threads; starts everything and ends it in order.
 
-pub mod assemble;
 pub mod bell;
+pub mod check;
 pub mod clock;
 pub mod live;
 pub mod log;
 pub mod own;
 pub mod privilege;
-pub mod probes;
 pub mod start;
 pub mod turnstile;
 pub mod views;
