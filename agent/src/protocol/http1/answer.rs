@@ -62,6 +62,7 @@ impl Conversation {
                 Some(_) => framing.length,
                 None => None,
             },
+            trailer: framing.trailer,
             ending: None,
             asked: method.is_some(),
             pid: Some(cx.pid),
@@ -72,7 +73,6 @@ impl Conversation {
                 self.report(&answering, last.max(first), None, cx);
             }
             cx.counters.bump(Count::Upgraded);
-            self.abandon(Count::LostTunnel, cx);
             self.close_ears(cx);
             return;
         }

@@ -77,6 +77,8 @@ pub(super) struct Answering {
     pub(super) body: u64,
     /// What a head that was not seen whole said of the body's length.
     pub(super) declared: Option<u64>,
+    /// Whether a trailer section is announced.
+    pub(super) trailer: bool,
     /// Whether the last bytes known end a chunked body, if any are known.
     pub(super) ending: Option<bool>,
     pub(super) asked: bool,
@@ -269,7 +271,7 @@ impl Conversation {
         match way {
             Way::Ask => {
                 if matches!(self.ask.phase, Phase::Lost | Phase::Body(Body::Turn))
-                    && head::may_ask(data)
+                    && head::does_ask(data)
                 {
                     self.ask.phase = Phase::Start;
                     self.asking = false;
@@ -382,8 +384,8 @@ impl Conversation {
         };
         if garbage {
             let since = stream.held_since();
-            stream.take_held();
-            self.garbage(way, since, method, cx);
+            let bytes = stream.take_held().len();
+            self.garbage(way, since, method, bytes, cx);
         }
     }
 
@@ -403,25 +405,21 @@ impl Conversation {
             }
             Way::Ask => match head::request(data) {
                 Head::Whole(request) => {
-                    let body = request.body();
-                    self.ask(&request, first, body, cx);
-                    if body.is_empty() {
-                        self.ended(Way::Ask, last, cx);
-                    }
+                    self.ask(&request, first, request.body(), cx);
                 }
                 Head::Bad(request) | Head::Cut(request) => {
                     cx.counters.bump(Count::BadHead);
                     self.ask(&request, first, Body::Turn, cx);
                 }
-                Head::Garbage(method) => self.garbage(way, first, method, cx),
-                Head::Little => self.garbage(way, first, None, cx),
+                Head::Garbage(method) => self.garbage(way, first, method, data.len(), cx),
+                Head::Little => self.garbage(way, first, None, data.len(), cx),
             },
             Way::Answer => match head::answer(data) {
                 Head::Whole(answer) => self.answer(&answer, None, first, last, cx),
                 Head::Bad(answer) | Head::Cut(answer) => {
                     self.answer(&answer, Some(Count::BadHead), first, last, cx);
                 }
-                Head::Garbage(_) | Head::Little => self.garbage(way, first, None, cx),
+                Head::Garbage(_) | Head::Little => self.garbage(way, first, None, data.len(), cx),
             },
         }
     }
@@ -437,15 +435,15 @@ impl Conversation {
                     cx.counters.bump(why);
                     self.ask(&request, since, Body::Turn, cx);
                 }
-                Head::Garbage(method) => self.garbage(way, since, method, cx),
-                Head::Little => self.garbage(way, since, None, cx),
+                Head::Garbage(method) => self.garbage(way, since, method, held.len(), cx),
+                Head::Little => self.garbage(way, since, None, held.len(), cx),
             },
             Way::Answer => match head::answer(&held) {
                 Head::Whole(answer) | Head::Cut(answer) | Head::Bad(answer) => {
                     self.answer(&answer, Some(why), since, last, cx);
                 }
-                Head::Garbage(_) => self.garbage(way, since, None, cx),
-                Head::Little => self.unseen(0, cx),
+                Head::Garbage(_) => self.garbage(way, since, None, held.len(), cx),
+                Head::Little => self.unseen(held.len() as u64, cx),
             },
         }
     }
@@ -470,8 +468,6 @@ impl Conversation {
         if self.role == Role::Client {
             self.place = host.clone().map(|host| (host, port));
         }
-        self.ask.phase = Phase::Body(body);
-        self.asking = true;
         self.late = false;
         self.push(
             Open {
@@ -486,6 +482,15 @@ impl Conversation {
             },
             cx,
         );
+        // What follows a CONNECT is the tunnel's, or nothing (RFC 9110, section 9.3.6).
+        if request.method == Method::Connect {
+            self.ask.phase = Phase::Lost;
+        } else if !body.is_empty() {
+            self.ask.phase = Phase::Body(body);
+            self.asking = true;
+        } else {
+            self.ask.phase = Phase::Start;
+        }
     }
 
     pub(super) fn push<S: Sink>(&mut self, open: Open, cx: &mut Cx<'_, S>) {
@@ -520,6 +525,7 @@ impl Conversation {
         way: Way,
         since: Timestamp,
         method: Option<Method>,
+        bytes: usize,
         cx: &mut Cx<'_, S>,
     ) {
         self.side(way).phase = Phase::Lost;
@@ -529,13 +535,17 @@ impl Conversation {
                 cx.note = Some(if self.late { Count::Late } else { Count::Unparsed });
             }
             Way::Answer if self.queue.is_empty() => {
-                cx.note = Some(if self.late { Count::Late } else { Count::NotHttp });
+                cx.note = Some(if self.late { Count::Late } else { Count::Unasked });
             }
             Way::Answer => {
                 cx.counters.bump(Count::NotHttp);
                 self.answer.phase = Phase::Body(Body::Turn);
-                self.answering =
-                    Some(Answering { asked: true, pid: Some(cx.pid), ..Answering::default() });
+                self.answering = Some(Answering {
+                    asked: true,
+                    body: bytes as u64,
+                    pid: Some(cx.pid),
+                    ..Answering::default()
+                });
                 return;
             }
         }
@@ -647,6 +657,7 @@ impl Conversation {
 
     /// The connection is told no more of.
     pub(super) fn close_ears<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
+        self.abandon(Count::LostTunnel, cx);
         self.opaque = true;
         self.noise = None;
         self.place = None;

@@ -367,7 +367,8 @@ fn take_pair<S: Sink>(talk: &mut Conversation, pair: &Pair<'_>, cx: &mut Cx<'_, 
         talk.followed = true;
         return;
     }
-    if let Some(ends) = pair::ending(pair, false) {
+    let trailer = talk.answering.is_some_and(|answering| answering.trailer);
+    if let Some(ends) = pair::ending(pair, trailer) {
         talk.ending(ends, cx);
     }
     let last = header.ask.last.max(header.answer.last);
@@ -395,11 +396,11 @@ fn way(role: Role, direction: Direction) -> Way {
 /// the kernel side's word where they do not say.
 fn sniff(segment: &Segment<'_>) -> Role {
     let inward = segment.direction == Direction::In;
-    if head::may_answer(segment.data) {
-        return if inward { Role::Client } else { Role::Server };
+    match (head::may_ask(segment.data), head::may_answer(segment.data)) {
+        (false, true) if inward => Role::Client,
+        (false, true) => Role::Server,
+        (true, false) if inward => Role::Server,
+        (true, false) => Role::Client,
+        _ => pair::role(segment.header.flags),
     }
-    if head::may_ask(segment.data) {
-        return if inward { Role::Server } else { Role::Client };
-    }
-    pair::role(segment.header.flags)
 }
