@@ -10,6 +10,7 @@ mod conversation;
 mod counters;
 mod fault;
 mod head;
+mod memo;
 mod pair;
 mod sweep;
 mod target;
@@ -24,6 +25,7 @@ use agent_common::record;
 
 use self::answer::Over;
 use self::conversation::{Conversation, Cx, Way};
+use self::memo::Memo;
 use self::pair::Judged;
 use self::sweep::{Shown, Sweep};
 use super::{Role, Sink};
@@ -67,6 +69,7 @@ pub struct Http1 {
     counters: Counters,
     conversations: Table<Conversation>,
     sweep: Sweep,
+    memo: Memo,
 }
 
 impl Http1 {
@@ -78,6 +81,7 @@ impl Http1 {
             counters: Counters::default(),
             conversations: Table::new(bounds),
             sweep: Sweep::new(limits.swept),
+            memo: Memo::new(),
         }
     }
 
@@ -108,7 +112,7 @@ impl Http1 {
         if self.conversations.contains(conn) || pair.end == End::Handover {
             return self.converse(pair, sink);
         }
-        match pair::judge(pair) {
+        match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) | Judged::Unsure(exchange) => {
                 self.counters.bump(Count::Requests);
                 self.counters.bump(Count::Exchanges);
@@ -247,7 +251,7 @@ impl Http1 {
             }
         }
         let moved = pair.header.answer.bytes;
-        let (exchange, sure) = match pair::judge(pair) {
+        let (exchange, sure) = match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
             Judged::Open(exchange) => return self.sweep.note(&exchange, true),
