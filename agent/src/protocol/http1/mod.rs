@@ -12,6 +12,7 @@ mod fault;
 mod head;
 mod memo;
 mod pair;
+mod start;
 mod sweep;
 mod target;
 #[cfg(test)]
@@ -57,7 +58,7 @@ impl Default for Limits {
             waiting: 256 * 1024,
             connections: 16 * 1024,
             bytes: 8 << 20,
-            swept: 64 * 1024,
+            swept: 32 * 1024,
         }
     }
 }
@@ -307,9 +308,10 @@ impl Http1 {
         sweep.end();
         let gone = conversations.extract(|_, talk| {
             let mark = &mut talk.mark;
-            mark.missed = if mark.seen { 0 } else { mark.missed + 1 };
+            mark.missed = if mark.seen { 0 } else { mark.missed.saturating_add(1) };
+            mark.shown |= mark.seen;
             mark.seen = false;
-            mark.missed >= 2
+            mark.missed >= 2 && (mark.shown || talk.opaque)
         });
         for (_, talk) in gone {
             counters.add(Count::LostVanished, talk.queue.len());

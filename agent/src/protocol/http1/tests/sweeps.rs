@@ -98,10 +98,16 @@ fn what_two_sweeps_do_not_show_is_forgotten() {
     assert_eq!(rig.http.held().1, 1);
     sweep(&mut rig, 3 * SECOND, &[]);
     assert_eq!(rig.http.held().1, 0);
-    // A followed connection whose end was lost.
+    // A followed connection whose end was lost, and one that sweeps do not reach.
     let mut line = Line::default();
     line.ask(ASK);
-    for (now, open) in [(1, 1), (2, 0)] {
+    sweep(&mut line.rig, SECOND, &[]);
+    sweep(&mut line.rig, 2 * SECOND, &[]);
+    assert_eq!(line.rig.http.open(), 1);
+    line.rig.http.begin_sweep(Timestamp(3 * SECOND));
+    line.progress();
+    line.rig.http.end_sweep();
+    for (now, open) in [(4, 1), (5, 0)] {
         sweep(&mut line.rig, now * SECOND, &[]);
         assert_eq!(
             (line.rig.http.open(), line.rig.http.in_flight().count()),
