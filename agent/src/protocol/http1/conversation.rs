@@ -98,6 +98,7 @@ pub(super) struct Cx<'a, S> {
 
 /// The state of one connection.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Conversation {
     pub(super) role: Role,
     pub(super) peer: Peer,

@@ -394,7 +394,9 @@ fn the_next_connection_inherits_nothing() {
         );
     }
     let mut rig = Rig::default();
-    told.iter().for_each(|one| rig.pair(one));
+    for one in &told {
+        rig.pair(one);
+    }
     assert_eq!(rig.kept.seen.len(), 40);
     assert!(rig.kept.seen[20..].iter().all(|seen| seen.times == (125, 130)));
 }

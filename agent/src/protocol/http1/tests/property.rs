@@ -150,8 +150,12 @@ proptest! {
         for one in &all {
             let begun = line.time + 10;
             let (ask, answer) = (one.asked(), one.answered());
-            pieces(&ask, &mut cuts).into_iter().for_each(|piece| line.ask(piece));
-            pieces(&answer, &mut cuts).into_iter().for_each(|piece| line.answer(piece));
+            for piece in pieces(&ask, &mut cuts) {
+                line.ask(piece);
+            }
+            for piece in pieces(&answer, &mut cuts) {
+                line.answer(piece);
+            }
             times.push((begun, line.time));
         }
         prop_assert_eq!(line.rig.kept.lines(), lines(&all));

@@ -86,7 +86,9 @@ fn without_room_to_remember_nothing_is_reported_early() {
     sweep(&mut rig, SECOND, &told);
     assert_eq!(rig.kept.seen.len(), 2);
     assert_eq!(rig.http.counters().get(Count::SweepFull), 3);
-    told.iter().for_each(|one| rig.pair(one));
+    for one in &told {
+        rig.pair(one);
+    }
     assert_eq!((rig.kept.seen.len(), rig.http.held().1), (5, 0));
 }
 
