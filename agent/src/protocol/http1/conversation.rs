@@ -48,6 +48,13 @@ pub(super) struct Side {
     pub(super) checked: usize,
 }
 
+impl Side {
+    /// Whether a body of known length is not whole.
+    pub(super) fn wants(&self) -> bool {
+        matches!(self.phase, Phase::Body(Body::Length(_)))
+    }
+}
+
 /// A request that awaits its answer, or the end of it.
 #[derive(Debug)]
 pub(super) struct Open {

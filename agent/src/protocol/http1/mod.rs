@@ -212,9 +212,11 @@ impl Http1 {
             [(Direction::In, ends_in, last_in), (Direction::Out, ends_out, last_out)]
         {
             let way = way(talk.role, direction);
-            // The end of a stream takes a place in its numbering: one byte more is none.
-            let end = match talk.side(way).stream.end() {
-                Some(at) if end == at.saturating_add(1) => at,
+            // The end of a stream takes a place in its numbering: one byte more is none, unless a
+            // body is known to want it.
+            let side = talk.side(way);
+            let end = match side.stream.end() {
+                Some(at) if end == at.saturating_add(1) && !side.wants() => at,
                 _ => end,
             };
             talk.reach(way, end, Timestamp(last), &mut cx);

@@ -212,16 +212,19 @@ proptest! {
             one.interim = 0;
             let begun = line.time + 10;
             for (way, data) in [(0u8, one.asked()), (1, one.answered())] {
-                let mut carried = 0;
+                let (mut carried, mut silent) = (0, 0);
                 for piece in pieces(&data, &mut cuts) {
                     let fits = piece.len().min(4096 - carried);
                     if fits == 0 {
                         line.silent(usize::from(way), piece.len() as u64);
+                        silent += piece.len();
                     } else {
                         line.moved(way, &piece[..fits], (piece.len() - fits) as u64);
                     }
                     carried += fits;
                 }
+                // One unseen byte before a close cannot be told from the stream's own end.
+                prop_assume!(silent != 1);
             }
             times.push((begun, line.time));
         }
