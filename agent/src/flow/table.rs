@@ -3,7 +3,7 @@
 //! When either is exceeded the connection that has been idle longest goes first, and whoever asked
 //! for room is given its state to count what is lost with it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::event::{ConnId, Timestamp};
@@ -119,9 +119,8 @@ impl<S> Table<S> {
         self.bytes -= entry.weight;
         if self.order.len() > 64 + 2 * self.entries.len() {
             let entries = &self.entries;
-            let mut seen = ConnMap::default();
-            self.order
-                .retain(|(_, conn)| entries.contains_key(conn) && seen.insert(*conn, ()).is_none());
+            let mut seen = HashSet::<_, BuildHasherDefault<ConnHasher>>::default();
+            self.order.retain(|(_, conn)| entries.contains_key(conn) && seen.insert(*conn));
         }
         Some(entry.state)
     }

@@ -30,7 +30,7 @@ impl Conversation {
         self.settle_ask(cx);
         if self.queue.is_empty()
             && let Some((since, method)) = self.noise.take()
-            && !self.is_late()
+            && !self.late
         {
             self.push_unread(since, method, cx);
         }
@@ -51,7 +51,7 @@ impl Conversation {
             return;
         }
         if method.is_none() {
-            cx.note = Some(if self.is_late() { Count::Late } else { Count::Unasked });
+            cx.note = Some(if self.late { Count::Late } else { Count::Unasked });
         }
         let answering = Answering {
             status: Some(answer.status),
@@ -62,6 +62,7 @@ impl Conversation {
                 Some(_) => framing.length,
                 None => None,
             },
+            trailer: framing.trailer,
             ending: None,
             asked: method.is_some(),
             pid: Some(cx.pid),
@@ -72,7 +73,6 @@ impl Conversation {
                 self.report(&answering, last.max(first), None, cx);
             }
             cx.counters.bump(Count::Upgraded);
-            self.abandon(Count::LostTunnel, cx);
             self.close_ears(cx);
             return;
         }

@@ -116,8 +116,8 @@ impl Chunks {
                 }
                 (Self::Size { digits: 0, .. }, _) => return Took::Broken,
                 (Self::Size { value, .. } | Self::Extension(value), b'\n') => Self::sized(value),
-                (Self::Size { value, .. }, b'\r' | b';' | b' ' | b'\t') => Self::Extension(value),
-                (Self::Extension(value), _) => Self::Extension(value),
+                (Self::Size { value, .. }, b'\r' | b';' | b' ' | b'\t')
+                | (Self::Extension(value), _) => Self::Extension(value),
                 (Self::DataEnd, b'\r') => Self::DataEnd,
                 (Self::DataEnd, b'\n') => Self::START,
                 (Self::Trailer(false), b'\n') => return Took::Ended(at),

@@ -17,15 +17,13 @@ use std::collections::VecDeque;
 use super::Limits;
 use super::body::{Body, Took};
 use super::counters::{Count, Counters};
-use super::head::{self, Head, Request};
+use super::head;
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::flow::{Capture, Stream};
 use crate::protocol::{Authority, Exchange, Fault, Method, Role, Sink, Verdict, Version};
 
 /// Bytes of one turn after which silence may mean more of it.
 const CARRIED: u64 = agent_common::limit::SEGMENT_LARGE as u64;
-/// Turns of noise after which the connection is told no more of.
-const NOISE: u8 = 4;
 
 /// Which of the two is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,14 @@ pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) phase: Phase,
     /// Length of the kept head when it was last read to see whether it can become one.
-    checked: usize,
+    pub(super) checked: usize,
+}
+
+impl Side {
+    /// Whether a body of known length is not whole.
+    pub(super) fn wants(&self) -> bool {
+        matches!(self.phase, Phase::Body(Body::Length(_)))
+    }
 }
 
 /// A request that awaits its answer, or the end of it.
@@ -64,7 +69,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         size_of::<Self>() + self.path.len() + self.host.as_ref().map_or(0, |host| host.len())
     }
 }
@@ -77,6 +82,8 @@ pub(super) struct Answering {
     pub(super) body: u64,
     /// What a head that was not seen whole said of the body's length.
     pub(super) declared: Option<u64>,
+    /// Whether a trailer section is announced.
+    pub(super) trailer: bool,
     /// Whether the last bytes known end a chunked body, if any are known.
     pub(super) ending: Option<bool>,
     pub(super) asked: bool,
@@ -98,6 +105,7 @@ pub(super) struct Cx<'a, S> {
 
 /// The state of one connection.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Conversation {
     pub(super) role: Role,
     pub(super) peer: Peer,
@@ -108,12 +116,12 @@ pub(super) struct Conversation {
     pub(super) queue: VecDeque<Open>,
     pub(super) answering: Option<Answering>,
     /// Whether the body in progress on the asking side is that of the last open request.
-    asking: bool,
+    pub(super) asking: bool,
     /// Bytes that are no request have come, since then, and nobody answered them.
     pub(super) noise: Option<(Timestamp, Option<Method>)>,
-    noises: u8,
+    pub(super) noises: u8,
     /// Nothing of the connection was understood so far, and it is older than the observation.
-    late: bool,
+    pub(super) late: bool,
     /// A tunnel, another protocol, or noise.
     pub(super) opaque: bool,
     /// Its records are segments.
@@ -125,7 +133,7 @@ pub(super) struct Conversation {
     pub(super) mark: Mark,
     /// The place of the last request on it, for connections that are idle.
     pub(super) place: Option<(Box<str>, Option<u16>)>,
-    weight: usize,
+    pub(super) weight: usize,
 }
 
 /// What sweeps have seen of the connection.
@@ -135,6 +143,8 @@ pub(super) struct Mark {
     pub(super) missed: u8,
     /// Shown by the sweep in progress.
     pub(super) seen: bool,
+    /// Shown by a sweep before: sweeps may not reach all kinds of sockets, or all namespaces.
+    pub(super) shown: bool,
     /// When a sweep last showed it, and how far both directions had come, with the times of that.
     pub(super) progress: Option<(Timestamp, [(u64, Timestamp); 2])>,
 }
@@ -269,7 +279,7 @@ impl Conversation {
         match way {
             Way::Ask => {
                 if matches!(self.ask.phase, Phase::Lost | Phase::Body(Body::Turn))
-                    && head::may_ask(data)
+                    && head::does_ask(data)
                 {
                     self.ask.phase = Phase::Start;
                     self.asking = false;
@@ -319,229 +329,11 @@ impl Conversation {
         }
     }
 
-    /// Bytes where a head was to come. Gives how many were taken.
-    fn start<S: Sink>(
-        &mut self,
-        way: Way,
-        data: &[u8],
-        first: Timestamp,
-        last: Timestamp,
-        cx: &mut Cx<'_, S>,
-    ) -> usize {
-        let limit = cx.limits.head;
-        let side = self.side(way);
-        let held = side.stream.held().len();
-        if held == 0 {
-            // Empty lines before a message are to be passed over (RFC 9112, section 2.2).
-            let blank = data.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-            if blank > 0 {
-                cx.note.get_or_insert(Count::Continued);
-                return blank;
-            }
-            side.checked = 0;
-            if let Some(head) = head::end(data, 0).and_then(|end| data.get(..end)) {
-                self.head(way, head, first, last, cx);
-                return head.len();
-            }
-        }
-        let room = data.get(..limit.saturating_sub(held)).unwrap_or(data);
-        side.stream.hold(room, first);
-        if held > 0
-            && let Some(end) = head::end(side.stream.held(), held.saturating_sub(3))
-        {
-            let since = side.stream.held_since();
-            let kept = side.stream.take_held();
-            self.head(way, kept.get(..end).unwrap_or(&kept), since, last, cx);
-            return end.saturating_sub(held);
-        }
-        let len = side.stream.held().len();
-        if len >= limit {
-            self.cut(way, Count::HeadTooLong, cx);
-        } else if len >= 2 * side.checked {
-            side.checked = len;
-            self.check(way, cx);
-        }
-        cx.note.get_or_insert(Count::Continued);
-        room.len()
-    }
-
-    /// Gives up a head that cannot become one.
-    fn check<S: Sink>(&mut self, way: Way, cx: &mut Cx<'_, S>) {
-        let stream = &mut self.side(way).stream;
-        let held = stream.held();
-        let (garbage, method) = match way {
-            Way::Ask if head::is_http2(held) => {
-                cx.note = Some(Count::Http2);
-                return self.close_ears(cx);
-            }
-            Way::Ask => match head::request(held) {
-                Head::Garbage(method) => (true, method),
-                _ => (false, None),
-            },
-            Way::Answer => (matches!(head::answer(held), Head::Garbage(_)), None),
-        };
-        if garbage {
-            let since = stream.held_since();
-            stream.take_held();
-            self.garbage(way, since, method, cx);
-        }
-    }
-
-    /// A head, whole.
-    fn head<S: Sink>(
-        &mut self,
-        way: Way,
-        data: &[u8],
-        first: Timestamp,
-        last: Timestamp,
-        cx: &mut Cx<'_, S>,
-    ) {
-        match way {
-            Way::Ask if head::is_http2(data) => {
-                cx.note = Some(Count::Http2);
-                self.close_ears(cx);
-            }
-            Way::Ask => match head::request(data) {
-                Head::Whole(request) => {
-                    let body = request.body();
-                    self.ask(&request, first, body, cx);
-                    if body.is_empty() {
-                        self.ended(Way::Ask, last, cx);
-                    }
-                }
-                Head::Bad(request) | Head::Cut(request) => {
-                    cx.counters.bump(Count::BadHead);
-                    self.ask(&request, first, Body::Turn, cx);
-                }
-                Head::Garbage(method) => self.garbage(way, first, method, cx),
-                Head::Little => self.garbage(way, first, None, cx),
-            },
-            Way::Answer => match head::answer(data) {
-                Head::Whole(answer) => self.answer(&answer, None, first, last, cx),
-                Head::Bad(answer) | Head::Cut(answer) => {
-                    self.answer(&answer, Some(Count::BadHead), first, last, cx);
-                }
-                Head::Garbage(_) | Head::Little => self.garbage(way, first, None, cx),
-            },
-        }
-    }
-
-    /// A head that ends unseen: what its first line says holds, its end is left to the turn.
-    pub(super) fn cut<S: Sink>(&mut self, way: Way, why: Count, cx: &mut Cx<'_, S>) {
-        let stream = &mut self.side(way).stream;
-        let (since, last) = (stream.held_since(), stream.last());
-        let held = stream.take_held();
-        match way {
-            Way::Ask => match head::request(&held) {
-                Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
-                    cx.counters.bump(why);
-                    self.ask(&request, since, Body::Turn, cx);
-                }
-                Head::Garbage(method) => self.garbage(way, since, method, cx),
-                Head::Little => self.garbage(way, since, None, cx),
-            },
-            Way::Answer => match head::answer(&held) {
-                Head::Whole(answer) | Head::Cut(answer) | Head::Bad(answer) => {
-                    self.answer(&answer, Some(why), since, last, cx);
-                }
-                Head::Garbage(_) => self.garbage(way, since, None, cx),
-                Head::Little => self.unseen(0, cx),
-            },
-        }
-    }
-
-    /// A request.
-    fn ask<S: Sink>(
-        &mut self,
-        request: &Request<'_>,
-        begun: Timestamp,
-        body: Body,
-        cx: &mut Cx<'_, S>,
-    ) {
-        let framing = request.framing;
-        if framing.encoding.is_some() && (framing.length.is_some() || framing.bad_length) {
-            cx.counters.bump(Count::BothFramings);
-        } else if framing.bad_length {
-            cx.counters.bump(Count::BadLength);
-        }
-        let authority = request.authority();
-        let host = authority.map(|a| Box::from(a.host));
-        let port = authority.and_then(|a| a.port);
-        if self.role == Role::Client {
-            self.place = host.clone().map(|host| (host, port));
-        }
-        self.ask.phase = Phase::Body(body);
-        self.asking = true;
-        self.late = false;
-        self.push(
-            Open {
-                method: request.method,
-                path: request.path().into(),
-                host,
-                port,
-                version: request.version,
-                begun,
-                pid: cx.pid,
-                body: 0,
-            },
-            cx,
-        );
-    }
-
-    pub(super) fn push<S: Sink>(&mut self, open: Open, cx: &mut Cx<'_, S>) {
-        if self.queue.len() == 1 && matches!(self.answer.phase, Phase::Body(Body::Turn)) {
-            let last = self.answer.stream.last();
-            self.answered(last, cx);
-        }
-        self.noise = None;
-        self.noises = 0;
-        cx.counters.bump(Count::Requests);
-        self.weight += open.weight();
-        self.queue.push_back(open);
-        if self.queue.len() > cx.limits.pipeline || self.weight > cx.limits.waiting {
-            self.abandon(Count::LostPipeline, cx);
-            self.close_ears(cx);
-        } else if self.queue.len() > 1 {
-            self.want_full(cx);
-        }
-    }
-
     /// Asks for more of each turn, once.
     pub(super) fn want_full<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
         if !self.full {
             self.full = true;
             cx.sink.verdict(cx.conn, Verdict::Full);
-        }
-    }
-
-    /// Bytes that are no head.
-    fn garbage<S: Sink>(
-        &mut self,
-        way: Way,
-        since: Timestamp,
-        method: Option<Method>,
-        cx: &mut Cx<'_, S>,
-    ) {
-        self.side(way).phase = Phase::Lost;
-        match way {
-            Way::Ask => {
-                self.noise = Some((since, method));
-                cx.note = Some(if self.late { Count::Late } else { Count::Unparsed });
-            }
-            Way::Answer if self.queue.is_empty() => {
-                cx.note = Some(if self.late { Count::Late } else { Count::NotHttp });
-            }
-            Way::Answer => {
-                cx.counters.bump(Count::NotHttp);
-                self.answer.phase = Phase::Body(Body::Turn);
-                self.answering =
-                    Some(Answering { asked: true, pid: Some(cx.pid), ..Answering::default() });
-                return;
-            }
-        }
-        self.noises = self.noises.saturating_add(1);
-        if self.noises >= NOISE && self.queue.is_empty() {
-            self.close_ears(cx);
         }
     }
 
@@ -647,15 +439,12 @@ impl Conversation {
 
     /// The connection is told no more of.
     pub(super) fn close_ears<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
+        self.abandon(Count::LostTunnel, cx);
         self.opaque = true;
         self.noise = None;
         self.place = None;
         self.ask.stream.take_held();
         self.answer.stream.take_held();
         cx.sink.verdict(cx.conn, Verdict::Off);
-    }
-
-    pub(super) fn is_late(&self) -> bool {
-        self.late
     }
 }

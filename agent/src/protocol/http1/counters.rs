@@ -119,6 +119,17 @@ impl Count {
         Self::LostSequence,
         Self::LostTunnel,
     ];
+
+    /// Why a pair brought no request.
+    pub const NO_REQUEST: [Self; 7] = [
+        Self::Reported,
+        Self::Late,
+        Self::Unparsed,
+        Self::Unasked,
+        Self::Continued,
+        Self::Opaque,
+        Self::Http2,
+    ];
 }
 
 /// The counters.

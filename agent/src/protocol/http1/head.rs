@@ -5,7 +5,7 @@
 
 use std::mem::MaybeUninit;
 
-use httparse::{EMPTY_HEADER, Header, Status};
+use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use super::body::{Body, Chunks};
 use super::target::{self, Target};
@@ -15,6 +15,8 @@ use crate::protocol::{Authority, Method, Version};
 const LINES: usize = 64;
 /// A token this long that is still not followed by a space is no method.
 const TOKEN: usize = 32;
+/// No header that matters has a longer name.
+const NAME: usize = "transfer-encoding".len() + 1;
 
 /// What bytes at the beginning of a message are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +154,17 @@ pub(super) fn may_ask(data: &[u8]) -> bool {
     !data.is_empty() && METHODS.iter().any(|m| data.starts_with(m) || m.starts_with(data))
 }
 
+/// Whether a request begins here: of a known method, or with a whole first line.
+pub(super) fn does_ask(data: &[u8]) -> bool {
+    may_ask(data)
+        || match request(data) {
+            Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
+                request.version.is_some()
+            }
+            Head::Little | Head::Garbage(_) => false,
+        }
+}
+
 /// Whether an answer begins here, as far as can be seen.
 pub(super) fn may_answer(data: &[u8]) -> bool {
     const FIRST: &[u8] = b"HTTP/1.";
@@ -162,35 +175,40 @@ pub(super) fn may_answer(data: &[u8]) -> bool {
 pub(super) fn request(data: &[u8]) -> Head<Request<'_>> {
     let mut room = [const { MaybeUninit::uninit() }; LINES];
     let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(data, &mut room) {
-        Ok(Status::Complete(len)) => Head::Whole(asked(&parsed, parsed.headers, len)),
-        // Only an initialised array keeps the lines read before the end of what was captured.
-        _ if parsed.version.is_some() => {
-            let mut lines = vec![EMPTY_HEADER; room_for(data)];
-            let mut parsed = httparse::Request::new(&mut lines);
+    let read = parsed.parse_with_uninit_headers(data, &mut room);
+    let seen = |len| {
+        let method = parsed.method.map_or(Method::Other, Method::of);
+        let target = parsed.path.map(|text| match method {
+            Method::Connect => target::tunnel(text),
+            _ => target::target(text),
+        });
+        let (version, framing) = (version(parsed.version), Framing::default());
+        Request { method, target, host: None, version, framing, len }
+    };
+    match read {
+        Ok(Status::Complete(len)) => Head::Whole(asked(seen(len), named(parsed.headers))),
+        Err(Error::TooManyHeaders) => {
+            let mut room = vec![EMPTY_HEADER; room_for(data)];
+            let mut parsed = httparse::Request::new(&mut room);
             match parsed.parse(data) {
-                Ok(Status::Complete(len)) => Head::Whole(asked(&parsed, parsed.headers, len)),
-                Ok(Status::Partial) => Head::Cut(asked(&parsed, parsed.headers, data.len())),
-                Err(_) => Head::Bad(asked(&parsed, parsed.headers, data.len())),
+                Ok(Status::Complete(len)) => Head::Whole(asked(seen(len), named(parsed.headers))),
+                Ok(Status::Partial) => Head::Cut(asked(seen(data.len()), lines(data))),
+                Err(_) => Head::Bad(asked(seen(data.len()), lines(data))),
             }
         }
         Ok(Status::Partial) if parsed.method.is_some() => {
-            Head::Cut(asked(&parsed, &[], data.len()))
+            Head::Cut(asked(seen(data.len()), lines(data)))
         }
         Ok(Status::Partial) if data.len() <= TOKEN => Head::Little,
+        Err(_) if parsed.version.is_some() => Head::Bad(asked(seen(data.len()), lines(data))),
         _ => Head::Garbage(parsed.method.map(Method::of)),
     }
 }
 
-fn asked<'a>(parsed: &httparse::Request<'_, 'a>, lines: &[Header<'a>], len: usize) -> Request<'a> {
-    let method = parsed.method.map_or(Method::Other, Method::of);
-    let target = parsed.path.map(|text| match method {
-        Method::Connect => target::tunnel(text),
-        _ => target::target(text),
-    });
+fn asked<'a>(seen: Request<'a>, lines: impl Iterator<Item = Line<'a>>) -> Request<'a> {
     let mut host = None;
     let framing = framing(lines, |value| host = host.or_else(|| target::authority(value)));
-    Request { method, target, host, version: version(parsed.version), framing, len }
+    Request { host, framing, ..seen }
 }
 
 /// Reads an answer's head.
@@ -199,36 +217,51 @@ pub(super) fn answer(data: &[u8]) -> Head<Answer> {
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     let read = config.parse_response_with_uninit_headers(&mut parsed, data, &mut room);
+    let Some(status) = parsed.code else {
+        return if read.is_ok() { Head::Little } else { Head::Garbage(None) };
+    };
+    let version = version(parsed.version);
+    let seen = |len, framing| Answer { version, status, framing, len };
+    let whole = |len, headers| Head::Whole(seen(len, framing(named(headers), |_| {})));
+    let part = || seen(data.len(), framing(lines(data), |_| {}));
     match read {
-        Ok(Status::Complete(len)) => Head::Whole(answered(&parsed, parsed.headers, len)),
-        _ if parsed.code.is_some() => {
-            let mut few = [EMPTY_HEADER; LINES];
-            let mut many;
-            let lines = if room_for(data) <= LINES {
-                &mut few[..]
-            } else {
-                many = vec![EMPTY_HEADER; room_for(data)];
-                &mut many[..]
-            };
-            let mut parsed = httparse::Response::new(lines);
+        Ok(Status::Complete(len)) => whole(len, parsed.headers),
+        Ok(Status::Partial) => Head::Cut(part()),
+        Err(Error::TooManyHeaders) => {
+            let mut room = vec![EMPTY_HEADER; room_for(data)];
+            let mut parsed = httparse::Response::new(&mut room);
             match parsed.parse(data) {
-                Ok(Status::Complete(len)) => Head::Whole(answered(&parsed, parsed.headers, len)),
-                Ok(Status::Partial) => Head::Cut(answered(&parsed, parsed.headers, data.len())),
-                Err(_) => Head::Bad(answered(&parsed, parsed.headers, data.len())),
+                Ok(Status::Complete(len)) => whole(len, parsed.headers),
+                Ok(Status::Partial) => Head::Cut(part()),
+                Err(_) => Head::Bad(part()),
             }
         }
-        Ok(Status::Partial) => Head::Little,
-        Err(_) => Head::Garbage(None),
+        Err(_) => Head::Bad(part()),
     }
 }
 
-fn answered(parsed: &httparse::Response<'_, '_>, lines: &[Header<'_>], len: usize) -> Answer {
-    Answer {
-        version: version(parsed.version),
-        status: parsed.code.unwrap_or_default(),
-        framing: framing(lines, |_| {}),
-        len,
-    }
+/// A header line: name, value.
+type Line<'a> = (&'a [u8], &'a [u8]);
+
+fn named<'a>(headers: &[Header<'a>]) -> impl Iterator<Item = Line<'a>> {
+    headers.iter().map(|header| (header.name.as_bytes(), header.value))
+}
+
+/// The whole header lines of a head that is not whole, or not well formed.
+fn lines(data: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let mut rest = data;
+    let mut next = move || {
+        let end = rest.iter().position(|b| *b == b'\n')?;
+        let (line, after) = rest.split_at_checked(end + 1)?;
+        rest = after;
+        Some(line)
+    };
+    // The first line is the request's or the status.
+    next();
+    std::iter::from_fn(next).filter_map(|line| {
+        let colon = line.iter().take(NAME).position(|b| *b == b':')?;
+        Some((line.get(..colon)?, line.get(colon + 1..)?.trim_ascii()))
+    })
 }
 
 /// The shortest line is `a:` with its end.
@@ -243,20 +276,18 @@ fn version(minor: Option<u8>) -> Option<Version> {
     }
 }
 
-fn framing<'a>(lines: &[Header<'a>], mut host: impl FnMut(&'a str)) -> Framing {
+fn framing<'a>(lines: impl Iterator<Item = Line<'a>>, mut host: impl FnMut(&'a str)) -> Framing {
     let mut framing = Framing::default();
-    for Header { name, value } in lines {
+    for (name, value) in lines {
         match name.len() {
-            // Room of which nothing was used.
-            0 => break,
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if name.eq_ignore_ascii_case(b"host") => {
                 if let Ok(text) = str::from_utf8(value) {
                     host(text);
                 }
             }
-            7 if name.eq_ignore_ascii_case("trailer") => framing.trailer = true,
-            14 if name.eq_ignore_ascii_case("content-length") => length(&mut framing, value),
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+            7 if name.eq_ignore_ascii_case(b"trailer") => framing.trailer = true,
+            14 if name.eq_ignore_ascii_case(b"content-length") => length(&mut framing, value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 let last = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii).next();
                 let chunked = last.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
                 framing.encoding = Some(chunked);
@@ -322,7 +353,7 @@ mod tests {
 
     #[test]
     fn reads_many_lines_and_cut_heads() {
-        let many: String = (0..500).map(|n| format!("a{n}:{n}\r\n")).collect();
+        let many = "name:value\r\n".repeat(500);
         let whole = format!("GET /p?q HTTP/1.0\r\n{many}Host: h:8\r\nContent-Length: 3\r\n\r\n");
         let Head::Whole(head) = request(whole.as_bytes()) else { panic!() };
         assert_eq!(head.framing.length, Some(3));

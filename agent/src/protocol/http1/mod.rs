@@ -10,7 +10,9 @@ mod conversation;
 mod counters;
 mod fault;
 mod head;
+mod memo;
 mod pair;
+mod start;
 mod sweep;
 mod target;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use agent_common::record;
 
 use self::answer::Over;
 use self::conversation::{Conversation, Cx, Way};
+use self::memo::Memo;
 use self::pair::Judged;
 use self::sweep::{Shown, Sweep};
 use super::{Role, Sink};
@@ -55,7 +58,7 @@ impl Default for Limits {
             waiting: 256 * 1024,
             connections: 16 * 1024,
             bytes: 8 << 20,
-            swept: 64 * 1024,
+            swept: 32 * 1024,
         }
     }
 }
@@ -67,6 +70,7 @@ pub struct Http1 {
     counters: Counters,
     conversations: Table<Conversation>,
     sweep: Sweep,
+    memo: Memo,
 }
 
 impl Http1 {
@@ -78,6 +82,7 @@ impl Http1 {
             counters: Counters::default(),
             conversations: Table::new(bounds),
             sweep: Sweep::new(limits.swept),
+            memo: Memo::new(),
         }
     }
 
@@ -108,7 +113,7 @@ impl Http1 {
         if self.conversations.contains(conn) || pair.end == End::Handover {
             return self.converse(pair, sink);
         }
-        match pair::judge(pair) {
+        match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) | Judged::Unsure(exchange) => {
                 self.counters.bump(Count::Requests);
                 self.counters.bump(Count::Exchanges);
@@ -207,9 +212,11 @@ impl Http1 {
             [(Direction::In, ends_in, last_in), (Direction::Out, ends_out, last_out)]
         {
             let way = way(talk.role, direction);
-            // The end of a stream takes a place in its numbering: one byte more is none.
-            let end = match talk.side(way).stream.end() {
-                Some(at) if end == at.saturating_add(1) => at,
+            // The end of a stream takes a place in its numbering: one byte more is none, unless a
+            // body is known to want it.
+            let side = talk.side(way);
+            let end = match side.stream.end() {
+                Some(at) if end == at.saturating_add(1) && !side.wants() => at,
                 _ => end,
             };
             talk.reach(way, end, Timestamp(last), &mut cx);
@@ -247,7 +254,7 @@ impl Http1 {
             }
         }
         let moved = pair.header.answer.bytes;
-        let (exchange, sure) = match pair::judge(pair) {
+        let (exchange, sure) = match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
             Judged::Open(exchange) => return self.sweep.note(&exchange, true),
@@ -303,9 +310,10 @@ impl Http1 {
         sweep.end();
         let gone = conversations.extract(|_, talk| {
             let mark = &mut talk.mark;
-            mark.missed = if mark.seen { 0 } else { mark.missed + 1 };
+            mark.missed = if mark.seen { 0 } else { mark.missed.saturating_add(1) };
+            mark.shown |= mark.seen;
             mark.seen = false;
-            mark.missed >= 2
+            mark.missed >= 2 && (mark.shown || talk.opaque)
         });
         for (_, talk) in gone {
             counters.add(Count::LostVanished, talk.queue.len());
@@ -367,7 +375,8 @@ fn take_pair<S: Sink>(talk: &mut Conversation, pair: &Pair<'_>, cx: &mut Cx<'_, 
         talk.followed = true;
         return;
     }
-    if let Some(ends) = pair::ending(pair, false) {
+    let trailer = talk.answering.is_some_and(|answering| answering.trailer);
+    if let Some(ends) = pair::ending(pair, trailer) {
         talk.ending(ends, cx);
     }
     let last = header.ask.last.max(header.answer.last);
@@ -395,11 +404,11 @@ fn way(role: Role, direction: Direction) -> Way {
 /// the kernel side's word where they do not say.
 fn sniff(segment: &Segment<'_>) -> Role {
     let inward = segment.direction == Direction::In;
-    if head::may_answer(segment.data) {
-        return if inward { Role::Client } else { Role::Server };
+    match (head::may_ask(segment.data), head::may_answer(segment.data)) {
+        (false, true) if inward => Role::Client,
+        (false, true) => Role::Server,
+        (true, false) if inward => Role::Server,
+        (true, false) => Role::Client,
+        _ => pair::role(segment.header.flags),
     }
-    if head::may_ask(segment.data) {
-        return if inward { Role::Server } else { Role::Client };
-    }
-    pair::role(segment.header.flags)
 }

@@ -4,7 +4,8 @@ use agent_common::limit;
 
 use super::body::{Body, Took};
 use super::fault;
-use super::head::{self, Answer, Head, Request};
+use super::head::{Answer, Head, Request};
+use super::memo::Memo;
 use crate::event::{ConnId, End, Pair, Pid, Timestamp, Turn, flag};
 use crate::protocol::{Exchange, Method, Role};
 
@@ -60,10 +61,10 @@ pub(super) fn ending(pair: &Pair<'_>, trailer: bool) -> Option<bool> {
 }
 
 /// Judges a pair by itself.
-pub(super) fn judge<'a>(pair: &Pair<'a>) -> Judged<'a> {
+pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
     let header = pair.header;
     let over = is_over(pair);
-    let (request, cut) = match head::request(pair.ask) {
+    let (request, cut) = match memo.request(pair.ask) {
         Head::Whole(request) => (request, false),
         Head::Cut(request) if request.target.is_some() && pair.end != End::Handover => {
             (request, true)
@@ -110,7 +111,7 @@ pub(super) fn judge<'a>(pair: &Pair<'a>) -> Judged<'a> {
         let failed = Exchange { fault: over.then(|| fault::fault(header.errno)), ..exchange };
         return Judged::Open(failed);
     }
-    answered(pair, &request, exchange)
+    answered(pair, &request, exchange, memo)
 }
 
 /// The end of a stream takes a place in its numbering: see [`size`].
@@ -118,10 +119,15 @@ fn slack(bytes: u64, length: u64) -> bool {
     bytes == length.saturating_add(1)
 }
 
-fn answered<'a>(pair: &Pair<'a>, request: &Request<'_>, exchange: Exchange<'a>) -> Judged<'a> {
+fn answered<'a>(
+    pair: &Pair<'a>,
+    request: &Request<'_>,
+    exchange: Exchange<'a>,
+    memo: &mut Memo,
+) -> Judged<'a> {
     let header = pair.header;
     let over = is_over(pair);
-    let (answer, cut) = match head::answer(pair.answer) {
+    let (answer, cut) = match memo.answer(pair.answer, u64::from(header.answer_tgid)) {
         Head::Whole(answer) => (answer, false),
         Head::Cut(answer) => (answer, true),
         _ => return Judged::Other,

@@ -106,7 +106,8 @@ impl Sweep {
     /// before the sweep may not have been read yet.
     pub(super) fn end(&mut self) {
         self.remembered.retain(|_, remembered| {
-            remembered.missed = if remembered.seen { 0 } else { remembered.missed + 1 };
+            remembered.missed =
+                if remembered.seen { 0 } else { remembered.missed.saturating_add(1) };
             remembered.missed < 2
         });
     }
@@ -139,12 +140,9 @@ impl Sweep {
         let still = Some((moved, now));
         if let Some(known) = self.remembered.get_mut(&conn) {
             known.seen = true;
-            let reported = known.still.is_none();
-            if reported && known.seq != seq {
-                // The reported one's own end has not been read yet: only one is remembered.
-                return Shown::Known;
-            }
-            if reported {
+            if known.still.is_none() {
+                // Reported, or an earlier one was whose own end is not read yet: only one is
+                // remembered.
                 return Shown::Known;
             }
             if known.seq != seq {

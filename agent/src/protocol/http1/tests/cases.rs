@@ -169,6 +169,13 @@ fn the_byte_a_fin_counts_is_none() {
     line.silent(1, 1);
     line.close(0);
     assert_eq!(line.rig.kept.lines(), ["Get / 200 0/2"]);
+    // A body that wants one byte more has it.
+    let mut line = Line::default();
+    line.ask(&get("/"));
+    line.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n");
+    line.silent(1, 1);
+    line.close(0);
+    assert_eq!(line.rig.kept.lines(), ["Get / 200 0/1"]);
 }
 
 #[test]
@@ -394,7 +401,9 @@ fn the_next_connection_inherits_nothing() {
         );
     }
     let mut rig = Rig::default();
-    told.iter().for_each(|one| rig.pair(one));
+    for one in &told {
+        rig.pair(one);
+    }
     assert_eq!(rig.kept.seen.len(), 40);
     assert!(rig.kept.seen[20..].iter().all(|seen| seen.times == (125, 130)));
 }

@@ -1,10 +1,10 @@
 //! Tests of the HTTP/1 stage: connections written as text, delivered as pairs or segments.
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of these tests are small")]
 
 mod cases;
 mod conformance;
 mod hostile;
 mod property;
-mod speed;
 mod sweeps;
 
 use agent_common::record;
