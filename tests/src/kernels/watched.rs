@@ -1,0 +1,165 @@
+//! The agent in the guest: starting it, asking its endpoint, reading its log, ending it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::exposition::{self, Series};
+use super::load;
+use super::report::{Agent, Tally};
+use super::system;
+
+/// Where it answers when nothing else is configured.
+const PORT: u16 = 9464;
+const LOG: &str = "/var/log/steth.log";
+/// Verifying programs in emulation is slow.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+/// From the last request to its place in the counts.
+const COUNT_LIMIT: Duration = Duration::from_secs(20);
+const END_LIMIT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// An agent that runs.
+#[derive(Debug)]
+pub struct Watcher {
+    child: Child,
+    ready: Duration,
+}
+
+impl Watcher {
+    /// Starts the agent and waits until its endpoint answers.
+    pub fn start(command: &[String]) -> Result<Self> {
+        let (program, arguments) = command.split_first().context("no program to start")?;
+        let log = File::create(LOG).context("making the agent's log")?;
+        let began = Instant::now();
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env("RUST_BACKTRACE", "1")
+            .env("HOME", "/root")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {program}"))?;
+        while began.elapsed() < READY_LIMIT {
+            if let Some(status) = child.try_wait()? {
+                bail!("the agent ended by itself: {status}");
+            }
+            if page("/metrics").is_ok() {
+                return Ok(Self { child, ready: began.elapsed() });
+            }
+            std::thread::sleep(PAUSE);
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        bail!("the agent's endpoint did not answer for {} s", READY_LIMIT.as_secs());
+    }
+
+    /// Waits until the agent has counted what was sent, or no longer; then asks it for everything and ends it.
+    pub fn finish(mut self) -> Result<Agent> {
+        let expected = load::expected();
+        let began = Instant::now();
+        let mut counted = None;
+        while began.elapsed() < COUNT_LIMIT {
+            let Ok(text) = page("/metrics") else {
+                bail!("the agent's endpoint stopped to answer")
+            };
+            let series = exposition::parse(&text);
+            let (server, client) = (of_server(&series), of_client(&series));
+            // What is counted twice may come a little later: look once more.
+            let settled = counted.is_some();
+            let complete = server == expected && client == expected;
+            counted = Some((server, client, lost(&series)));
+            if complete && settled {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        let (server, client, lost) = counted.unwrap_or_default();
+        let status = page("/status").context("asking for the status")?;
+        let status = serde_json::from_str(&status).unwrap_or(serde_json::Value::String(status));
+        let ended = self.end()?;
+        let ready = self.ready.as_secs_f64();
+        Ok(Agent { ready, server, client, lost, status, complaints: complaints(&log()), ended })
+    }
+
+    fn end(&mut self) -> Result<String> {
+        system::terminate(self.child.id()).context("asking the agent to end")?;
+        let began = Instant::now();
+        while began.elapsed() < END_LIMIT {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.to_string());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(format!("killed, as it did not end in {} s", END_LIMIT.as_secs()))
+    }
+}
+
+/// All that the agent wrote.
+pub fn log() -> String {
+    fs::read(LOG).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// The lines of a log at WARN and ERROR, in the JSON and in the plain form.
+pub fn complaints(log: &str) -> Vec<String> {
+    log.lines()
+        .filter(|line| line.contains("WARN") || line.contains("ERROR") || line.contains("panicked"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn of_server(series: &[Series]) -> Tally {
+    exposition::tally(series, "http_server_request_duration_seconds_count", load::SERVER)
+}
+
+fn of_client(series: &[Series]) -> Tally {
+    exposition::tally(series, "http_client_request_duration_seconds_count", load::CLIENT)
+}
+
+/// Every counter of losses that is not 0.
+fn lost(series: &[Series]) -> BTreeMap<String, f64> {
+    let is_loss = |name: &str| name.contains("lost") || name.contains("dropped");
+    series
+        .iter()
+        .filter(|series| is_loss(&series.name) && series.value > 0.0)
+        .map(|series| {
+            let labels: Vec<_> =
+                series.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            (format!("{}{{{}}}", series.name, labels.join(",")), series.value)
+        })
+        .collect()
+}
+
+/// The body of a page of the agent.
+fn page(path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
+    let status = head.split_whitespace().nth(1).unwrap_or_default();
+    if status != "200" {
+        bail!("{path} answered {status}");
+    }
+    Ok(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_complaints_in_both_forms_of_a_log() {
+        let log = "{\"level\":\"INFO\",\"m\":1}\n{\"level\":\"WARN\",\"m\":2}\n2026 ERROR steth: x\nfine\n";
+        assert_eq!(complaints(log).len(), 2);
+    }
+}
