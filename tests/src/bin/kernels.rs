@@ -15,6 +15,7 @@ use steth_tests::kernels::archive::{Kernel, Store};
 use steth_tests::kernels::machine::{self, Machine};
 use steth_tests::kernels::report::Task;
 use steth_tests::kernels::suite::{ALL, Asked, Suite, TierChoice};
+use steth_tests::kernels::verdict::Demand;
 use steth_tests::kernels::{guest, initramfs, load, report, verdict};
 
 /// Loads the agent on Debian's kernels under QEMU and compares its counts of 100 requests with the server's and the client's.
@@ -131,6 +132,13 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    fn demand(&self) -> Demand {
+        match self.asked.expected_on(self.suite) {
+            Some(tier) if self.agent.is_some() => Demand::Agent(tier),
+            _ => Demand::Load,
+        }
+    }
+
     /// Whether everything is exact.
     fn run(&self, arguments: &Arguments) -> Result<bool> {
         let name = match self.asked {
@@ -139,8 +147,10 @@ impl Trial<'_> {
         };
         let file = |extension: &str| self.dir.join(format!("{name}.{extension}"));
         let command = self.agent.map(|_| {
-            let flags =
-                [initramfs::AGENT, "--capture-tier", self.asked.as_str()].map(str::to_owned);
+            let tier = self.asked.as_str();
+            // Counted when the interval ends: the default of ten seconds would be most of a run.
+            let flags = [initramfs::AGENT, "--capture-tier", tier, "--interval", "1s"];
+            let flags = flags.map(str::to_owned);
             flags.into_iter().chain(arguments.more.iter().cloned()).collect()
         });
         let machine = Machine {
@@ -157,7 +167,7 @@ impl Trial<'_> {
             let _ = fs::remove_file(&machine.initramfs);
         }
         let reports = report::parse(&read_lossy(&machine.reports));
-        let mut problems = verdict::problems(&reports, self.agent.is_some());
+        let mut problems = verdict::problems(&reports, self.demand());
         if run.timed_out {
             problems.insert(0, format!("stopped after {} s", arguments.limit));
         }

@@ -69,6 +69,13 @@ pub struct Agent {
     pub ended: String,
 }
 
+impl Agent {
+    /// The capture tier it says is in use.
+    pub fn tier(&self) -> Option<u64> {
+        self.status.pointer("/capture/tier")?.as_u64()
+    }
+}
+
 /// Begins each line of the second serial port.
 pub const PREFIX: &str = "STETH-RESULT ";
 

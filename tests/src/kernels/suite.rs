@@ -10,7 +10,7 @@ pub struct Suite {
     pub name: &'static str,
     /// The kernel's series; empty where it is whatever is newest.
     pub series: &'static str,
-    /// The capture tiers this kernel can run: tier 1 needs 6.3, tier 2 needs 5.11.
+    /// The capture tiers this kernel can run, best first: tier 1 needs 6.3, tier 2 needs 5.15.
     pub tiers: &'static [Tier],
 }
 
@@ -59,7 +59,26 @@ pub enum Asked {
     Only(Tier),
 }
 
+impl Tier {
+    /// As the agent numbers it.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Socket => 1,
+            Self::Protocol => 2,
+            Self::Syscall => 3,
+        }
+    }
+}
+
 impl Asked {
+    /// The tier that shall be active on a kernel of `suite`: the best when the agent may choose.
+    pub fn expected_on(self, suite: Suite) -> Option<Tier> {
+        match self {
+            Self::Auto => suite.tiers.first().copied(),
+            Self::Only(tier) => Some(tier),
+        }
+    }
+
     /// The word of the agent's flag.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -134,6 +153,18 @@ mod tests {
         check("all", "bullseye", &["auto", "3"]);
         check("all", "bookworm", &["auto", "2", "3"]);
         check("all", "trixie", &["auto", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn expects_the_best_tier_where_the_agent_chooses() {
+        let check = |asked: Asked, suite: &str, expect: Option<u64>| {
+            let tier = asked.expected_on(Suite::from_str(suite).unwrap());
+            assert_eq!(tier.map(Tier::number), expect, "{asked:?} on {suite}");
+        };
+        check(Asked::Auto, "bullseye", Some(3));
+        check(Asked::Auto, "bookworm", Some(2));
+        check(Asked::Auto, "sid", Some(1));
+        check(Asked::Only(Tier::Syscall), "sid", Some(3));
     }
 
     #[test]

@@ -6,9 +6,19 @@ use serde_json::Value;
 
 use super::load;
 use super::report::{Agent, Kernel, Outcome, Report, Tally};
+use super::suite::Tier;
+
+/// What is asked of the guest besides the exact count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// The load alone, without an agent.
+    Load,
+    /// An agent, with this tier active.
+    Agent(Tier),
+}
 
 /// All that is wrong with what a guest said; empty when nothing is.
-pub fn problems(reports: &[Report], asked_for_agent: bool) -> Vec<String> {
+pub fn problems(reports: &[Report], demand: Demand) -> Vec<String> {
     let (kernel, outcome) = parts(reports);
     let mut problems = Vec::new();
     let Some(kernel) = kernel else { return vec!["the kernel did not come up".to_owned()] };
@@ -17,17 +27,27 @@ pub fn problems(reports: &[Report], asked_for_agent: bool) -> Vec<String> {
         problems.push("the kernel has no BTF".to_owned());
     }
     problems.extend(outcome.errors.iter().cloned());
-    compare("the client's own log", &outcome.client, &mut problems);
-    compare("the server's own log", &outcome.server, &mut problems);
-    match &outcome.agent {
-        Some(agent) => of_agent(agent, &mut problems),
-        None if asked_for_agent => problems.push("the agent counted nothing".to_owned()),
-        None => {}
+    // After an error the load was perhaps not even begun: the error says enough.
+    let cut_short = |tally: &Tally| tally.is_empty() && !outcome.errors.is_empty();
+    for (who, tally) in
+        [("the client's own log", &outcome.client), ("the server's own log", &outcome.server)]
+    {
+        if !cut_short(tally) {
+            compare(who, tally, &mut problems);
+        }
+    }
+    match (demand, &outcome.agent) {
+        (Demand::Agent(tier), Some(agent)) => of_agent(agent, tier, &mut problems),
+        (Demand::Agent(_), None) => problems.push("no word of the agent".to_owned()),
+        (Demand::Load, _) => {}
     }
     problems
 }
 
-fn of_agent(agent: &Agent, problems: &mut Vec<String>) {
+fn of_agent(agent: &Agent, tier: Tier, problems: &mut Vec<String>) {
+    if agent.tier() != Some(tier.number()) {
+        problems.push(format!("the active tier is {:?}, not {}", agent.tier(), tier.number()));
+    }
     let Agent { ready: _, server, client, lost, status, complaints, ended } = agent;
     compare("the agent on the server", server, problems);
     compare("the agent on the client", client, problems);
@@ -95,7 +115,8 @@ pub fn row(suite: &str, tier: &str, times: (f64, f64), reports: &[Report], passe
     let mut line = String::new();
     let _ = write!(
         line,
-        "{suite:<9} {tier:<5} {:<26} {:>6.1}s {:>6} {:>6.1}s {:>6} {:>6} {:>6} {:>6}  {}",
+        "{suite:<9} {tier:<5} {:<6} {:<26} {:>6.1}s {:>6} {:>6.1}s {:>6} {:>6} {:>6} {:>6}  {}",
+        agent.and_then(Agent::tier).map_or("-".to_owned(), |tier| tier.to_string()),
         kernel.map_or("-", |kernel| kernel.release.as_str()),
         times.0,
         agent.map_or("-".to_owned(), |agent| format!("{:.1}s", agent.ready)),
@@ -110,7 +131,7 @@ pub fn row(suite: &str, tier: &str, times: (f64, f64), reports: &[Report], passe
 }
 
 /// What stands above the rows.
-pub const HEADING: &str = "suite     tier  kernel                        boot   agent   total client server  seen-c seen-s";
+pub const HEADING: &str = "suite     tier  active kernel                        boot   agent   total client server  seen-c seen-s";
 
 #[cfg(test)]
 mod tests {
@@ -132,14 +153,16 @@ mod tests {
             server: load::expected(),
             client: load::expected(),
             ended: "exit status: 0".to_owned(),
+            status: serde_json::json!({"capture": {"tier": 1}}),
             ..Agent::default()
         }
     }
 
     #[test]
     fn says_nothing_of_an_exact_count_and_names_each_row_that_differs() {
-        let check =
-            |agent: Agent, expect: &[&str]| assert_eq!(problems(&reports(agent), true), expect);
+        let check = |agent: Agent, expect: &[&str]| {
+            assert_eq!(problems(&reports(agent), Demand::Agent(Tier::Socket)), expect);
+        };
         check(perfect(), &[]);
         let mut short = perfect();
         short.server.insert("GET 200".to_owned(), 24);
@@ -153,20 +176,38 @@ mod tests {
 
     #[test]
     fn counts_a_failed_probe_a_loss_and_a_complaint_as_problems() {
-        let status = serde_json::json!({"probes": [{"name": "a", "state": "active"}, {"name": "b", "state": "failed"}]});
+        let probes =
+            serde_json::json!([{"name": "a", "state": "active"}, {"name": "b", "state": "failed"}]);
+        let status = serde_json::json!({"capture": {"tier": 1, "probes": probes}});
         let agent = Agent {
             status,
             lost: [("steth_lost".to_owned(), 2.0)].into(),
             complaints: vec!["WARN x".to_owned()],
             ..perfect()
         };
-        let found = problems(&reports(agent), true);
+        let found = problems(&reports(agent), Demand::Agent(Tier::Socket));
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found.iter().any(|problem| problem.contains("\"b\"")));
     }
 
     #[test]
+    fn another_tier_than_the_one_expected_is_a_problem() {
+        let found = problems(&reports(perfect()), Demand::Agent(Tier::Syscall));
+        assert_eq!(found, ["the active tier is Some(1), not 3"]);
+    }
+
+    #[test]
+    fn an_error_is_not_repeated_as_a_hundred_missing_requests() {
+        let outcome =
+            Outcome { errors: vec!["the agent ended by itself".to_owned()], ..Outcome::default() };
+        let kernel = Kernel { btf_bytes: 1, ..Kernel::default() };
+        let reports = [Report::Booted(kernel), Report::Done(Box::new(outcome))];
+        let expect = ["the agent ended by itself", "no word of the agent"];
+        assert_eq!(problems(&reports, Demand::Agent(Tier::Socket)), expect);
+    }
+
+    #[test]
     fn a_guest_that_says_nothing_has_not_come_up() {
-        assert_eq!(problems(&[], false), ["the kernel did not come up"]);
+        assert_eq!(problems(&[], Demand::Load), ["the kernel did not come up"]);
     }
 }

@@ -108,12 +108,19 @@ pub fn log() -> String {
     fs::read(LOG).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// The lines of a log at WARN and ERROR, in the JSON and in the plain form.
+/// The lines of a log at WARN and ERROR, in the JSON and in the plain form, and panics.
 pub fn complaints(log: &str) -> Vec<String> {
-    log.lines()
-        .filter(|line| line.contains("WARN") || line.contains("ERROR") || line.contains("panicked"))
-        .map(str::to_owned)
-        .collect()
+    log.lines().filter(|line| complains(line)).map(str::to_owned).collect()
+}
+
+fn complains(line: &str) -> bool {
+    let is_bad =
+        |level: &str| level.eq_ignore_ascii_case("warn") || level.eq_ignore_ascii_case("error");
+    match serde_json::from_str::<serde_json::Value>(line) {
+        Ok(fields) => fields.get("level").and_then(serde_json::Value::as_str).is_some_and(is_bad),
+        // The level stands among the first words, after the time.
+        Err(_) => line.contains("panicked") || line.split_whitespace().take(3).any(is_bad),
+    }
 }
 
 fn of_server(series: &[Series]) -> Tally {
@@ -142,7 +149,9 @@ fn lost(series: &[Series]) -> BTreeMap<String, f64> {
 fn page(path: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    // One write: `write!` would make one for each piece.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
@@ -159,7 +168,14 @@ mod tests {
 
     #[test]
     fn finds_complaints_in_both_forms_of_a_log() {
-        let log = "{\"level\":\"INFO\",\"m\":1}\n{\"level\":\"WARN\",\"m\":2}\n2026 ERROR steth: x\nfine\n";
-        assert_eq!(complaints(log).len(), 2);
+        let check = |line: &str, expect: bool| {
+            assert_eq!(complaints(line).len(), usize::from(expect), "{line}");
+        };
+        check("{\"level\":\"INFO\",\"message\":\"no ERROR\"}", false);
+        check("{\"level\":\"WARN\",\"message\":\"x\"}", true);
+        check("2026-01-01T00:00:00Z ERROR steth: x", true);
+        check("2026-01-01T00:00:00Z  INFO steth: an ERROR of others", false);
+        check("thread 'main' panicked at x.rs:1", true);
+        check("fine", false);
     }
 }
