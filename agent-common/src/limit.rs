@@ -1,20 +1,24 @@
 //! The bounds of the kernel side, in one place.
 
 /// Bytes of a turn asked that are kept with the socket.
-pub const ASK_HEAD: usize = 512;
+pub const ASK_HEAD: usize = 511;
 /// Bytes of a turn answered that are kept with the socket.
-pub const ANSWER_HEAD: usize = 256;
+pub const ANSWER_HEAD: usize = 255;
 /// Both heads stand in one buffer, the answer right behind the ask; the rest is room for the
 /// verifier, which cannot know that both lengths are never at their limits and beyond.
 pub const HEADS: usize = 1024;
 /// Bytes of one [`crate::record::Segment`]'s data, small and large class.
 pub const SEGMENT_SMALL: usize = 512;
 /// See [`SEGMENT_SMALL`].
-pub const SEGMENT_LARGE: usize = 4096;
+pub const SEGMENT_LARGE: usize = 4095;
 /// Large segments shipped of one call at most; what is beyond is counted, not carried.
 pub const SEGMENTS_PER_CALL: usize = 16;
 /// Bytes of one turn that are shipped at most when a connection is followed in full.
 pub const FULL_PER_TURN: u64 = 64 * 1024;
+/// The same when it is followed for its heads alone.
+pub const FOLLOW_PER_TURN: u64 = 4096;
+/// Pieces of a vectored call that are looked at.
+pub const PIECES: usize = 8;
 /// Turns without a known signature after which a connection is opaque: counted, never copied.
 pub const OPAQUE_AFTER: u8 = 4;
 /// Bytes of a new program's command line that cross to userspace.

@@ -28,8 +28,8 @@ pub struct Signature {
     pub mask: u64,
     /// [`Class`].
     pub class: u32,
-    /// Keeps the layout free of holes.
-    pub reserved: u32,
+    /// Where the eight bytes begin; only 0 may settle what a connection is.
+    pub at: u32,
 }
 
 /// How many signatures there are at most.
@@ -37,14 +37,14 @@ pub const SIGNATURES: usize = 16;
 
 impl Signature {
     /// The signature of up to eight first bytes.
-    pub const fn of(text: &[u8], class: Class) -> Self {
+    pub const fn of(at: u32, text: &[u8], class: Class) -> Self {
         let (mut value, mut mask, mut i) = (0u64, 0u64, 0);
         while i < text.len() && i < 8 {
             value |= (text[i] as u64) << (8 * i);
             mask |= 0xff << (8 * i);
             i += 1;
         }
-        Self { value, mask, class: class as u32, reserved: 0 }
+        Self { value, mask, class: class as u32, at }
     }
 
     /// Whether `first` (eight bytes, little-endian) begins with it.
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn matches_only_its_own_first_bytes() {
-        let get = Signature::of(b"GET ", Class::Ask);
+        let get = Signature::of(0, b"GET ", Class::Ask);
         assert!(get.is(u64::from_le_bytes(*b"GET / HT")));
         assert!(!get.is(u64::from_le_bytes(*b"GETTING ")));
         assert!(!Signature::default().is(0));

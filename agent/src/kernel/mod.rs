@@ -1,1 +1,16 @@
-//! Placeholder: kernel.
+//! The only user of aya: loads the kernel programs, reads the ring, the counters and the sweeps,
+//! writes verdicts and filters.
+//!
+//! A probe that cannot start is a [`probe::State`] with a reason, never an exit; only a kernel on
+//! which no tier of capture works is an error. Nothing here blocks the kernel: what userspace does
+//! not read in time is counted on the other side.
+
+pub mod btf;
+mod load;
+mod maps;
+pub mod offsets;
+pub mod probe;
+mod sweep;
+
+pub use load::{Error, Options, Tier, TierChoice, load};
+pub use maps::{Kernel, Verdict};

@@ -1,0 +1,305 @@
+//! The hooks that see bytes cross a socket, in three tiers with one meaning.
+//!
+//! 1. `sock_recv_length`, `sock_send_length`: tracepoints, kernel 6.3 and newer. Arguments: the
+//!    socket, the call's result, its flags. Only sockets pay.
+//! 2. exits of the protocols' own receive and send (`fexit`), kernel 5.15 and newer.
+//! 3. exits of system calls: see `calls`.
+
+use agent_common::{
+    counter::Counter,
+    record::{Kind, Peer, flag},
+    settings::ABSENT,
+};
+use aya_ebpf::{
+    helpers::generated::{
+        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
+        bpf_get_smp_processor_id,
+    },
+    macros::{btf_tracepoint, fexit},
+    programs::{BtfTracePointContext, FExitContext},
+};
+
+use crate::{
+    conn::{BLIND, Conn, NO_DIRECTION, OFF},
+    kread::{Memory, Typed, pick},
+    maps, turn, user,
+};
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+pub(crate) const IPPROTO_TCP: u16 = 6;
+const SOCK_STREAM: u16 = 1;
+pub(crate) const MSG_PEEK: i32 = 2;
+
+pub(crate) const IN: u8 = 0;
+pub(crate) const OUT: u8 = 1;
+
+/// Tier 1, receive: emits pairs and segments of any socket that is read.
+#[btf_tracepoint(function = "sock_recv_length")]
+pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
+    let (ret, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if ret > 0 && flags & MSG_PEEK == 0 {
+        typed(ctx.arg(0), IN, ret);
+    }
+    0
+}
+
+/// Tier 1, send.
+#[btf_tracepoint(function = "sock_send_length")]
+pub(crate) fn sock_send(ctx: BtfTracePointContext) -> i32 {
+    let ret: i32 = ctx.arg(1);
+    if ret > 0 {
+        typed(ctx.arg(0), OUT, ret);
+    }
+    0
+}
+
+/// Tier 2, TCP receive: `tcp_recvmsg(sk, msg, len, [nonblock,] flags, addr_len)`.
+#[fexit(function = "tcp_recvmsg")]
+pub(crate) fn tcp_recv(ctx: FExitContext) -> i32 {
+    let (flags, ret): (i32, i32) = if maps::recvmsg_nonblock().get(|v| v) != 0 {
+        (ctx.arg(4), ctx.arg(6))
+    } else {
+        (ctx.arg(3), ctx.arg(5))
+    };
+    if ret > 0 && flags & MSG_PEEK == 0 {
+        typed(ctx.arg(0), IN, ret);
+    }
+    0
+}
+
+/// Tier 2, TCP send: `tcp_sendmsg(sk, msg, size)`.
+#[fexit(function = "tcp_sendmsg")]
+pub(crate) fn tcp_send(ctx: FExitContext) -> i32 {
+    let ret: i32 = ctx.arg(3);
+    if ret > 0 {
+        typed(ctx.arg(0), OUT, ret);
+    }
+    0
+}
+
+/// Tier 2, sendfile and splice before 6.5: `tcp_sendpage(sk, page, offset, size, flags)`.
+#[fexit(function = "tcp_sendpage")]
+pub(crate) fn tcp_page(ctx: FExitContext) -> i32 {
+    let ret: i32 = ctx.arg(5);
+    if ret > 0 {
+        typed(ctx.arg(0), OUT, ret);
+    }
+    0
+}
+
+/// Tier 2, Unix receive: `unix_stream_recvmsg(sock, msg, size, flags)`.
+#[fexit(function = "unix_stream_recvmsg")]
+pub(crate) fn unix_recv(ctx: FExitContext) -> i32 {
+    let (flags, ret): (i32, i32) = (ctx.arg(3), ctx.arg(4));
+    if ret > 0 && flags & MSG_PEEK == 0 {
+        typed(sock_of(ctx.arg(0)), IN, ret);
+    }
+    0
+}
+
+/// Tier 2, Unix send: `unix_stream_sendmsg(sock, msg, len)`.
+#[fexit(function = "unix_stream_sendmsg")]
+pub(crate) fn unix_send(ctx: FExitContext) -> i32 {
+    let ret: i32 = ctx.arg(3);
+    if ret > 0 {
+        typed(sock_of(ctx.arg(0)), OUT, ret);
+    }
+    0
+}
+
+#[inline(always)]
+fn sock_of(socket: *const u8) -> *const u8 {
+    // SAFETY: `socket` is a `struct socket` that the verifier knows.
+    unsafe {
+        core::ptr::read_volatile(socket.add(maps::sock().get(|s| &s.socket_sk) as usize).cast())
+    }
+}
+
+/// Tiers 1 and 2: the socket is a pointer that the verifier knows.
+#[inline(always)]
+fn typed(sk: *const u8, direction: u8, ret: i32) {
+    if sk.is_null() || maps::watch().get(|w| &w.empty) != 0 {
+        return;
+    }
+    // SAFETY: `sk` is a socket that the verifier knows, and so is everything read from it.
+    unsafe {
+        let Some(unix) = observed::<Typed>(sk) else { return };
+        let conn = maps::storage(sk, true);
+        if conn.is_null() {
+            maps::count(Counter::LostNoState, 1);
+            return;
+        }
+        let conn = &mut *conn;
+        if conn.mode == OFF {
+            maps::count(Counter::OpaqueBytes, ret as u64);
+            return;
+        }
+        let regs: *const u8 = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u8;
+        moved::<Typed>(conn, sk, unix, direction, ret as u64, regs);
+    }
+}
+
+/// Whether the socket is of a kind that is watched, and whether it is a Unix one.
+#[inline(always)]
+pub(crate) unsafe fn observed<M: Memory>(sk: *const u8) -> Option<bool> {
+    let offsets = maps::sock();
+    // SAFETY: as for `typed`.
+    unsafe {
+        let family: u16 = M::read(sk, offsets.get(|s| &s.family));
+        if family == AF_INET || family == AF_INET6 {
+            let protocol: u16 = M::read(sk, offsets.get(|s| &s.protocol));
+            return (protocol & 0xff == IPPROTO_TCP).then_some(false);
+        }
+        if family == AF_UNIX && maps::watch().get(|w| &w.unix) != 0 {
+            let kind: u16 = M::read(sk, offsets.get(|s| &s.kind));
+            return (kind == SOCK_STREAM).then_some(true);
+        }
+    }
+    None
+}
+
+/// One call that moved bytes, on a socket with state.
+#[inline(always)]
+pub(crate) unsafe fn moved<M: Memory>(
+    conn: &mut Conn,
+    sk: *const u8,
+    unix: bool,
+    direction: u8,
+    n: u64,
+    regs: *const u8,
+) {
+    // SAFETY: helpers without arguments; reads as for `typed`.
+    unsafe {
+        let time = bpf_ktime_get_ns();
+        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        let seq = if unix { [0, 0] } else { positions::<M>(sk) };
+        if conn.pair.conn == 0 {
+            open::<M>(conn, sk, unix, time, tgid, seq);
+            // The bytes of this very call have moved already.
+            if direction == IN {
+                conn.seq[0] = seq[0].wrapping_sub(n as u32);
+            } else {
+                conn.seq[1] = seq[1].wrapping_sub(n as u32);
+            }
+            if conn.mode == OFF {
+                return;
+            }
+        }
+        conn.call.n = n;
+        conn.call.time = time;
+        conn.call.tgid = tgid;
+        conn.call.direction = direction;
+        // The registers are the verifier's own in every tier.
+        user::find::<Typed>(regs, conn);
+        let call = turn::Moved { direction, n, seq: pick(seq, direction), time, tgid };
+        turn::take(conn, &call);
+    }
+}
+
+/// The kernel's sequence numbers: read, written.
+#[inline(always)]
+pub(crate) unsafe fn positions<M: Memory>(sk: *const u8) -> [u32; 2] {
+    let offsets = maps::sock();
+    // SAFETY: as for `typed`.
+    unsafe {
+        let tcp = M::tcp(sk);
+        if tcp.is_null() {
+            return [0, 0];
+        }
+        [
+            M::read(tcp, offsets.get(|s| &s.copied_seq)),
+            M::read(tcp, offsets.get(|s| &s.write_seq)),
+        ]
+    }
+}
+
+/// A socket is met for the first time.
+#[inline(always)]
+pub(crate) unsafe fn open<M: Memory>(
+    conn: &mut Conn,
+    sk: *const u8,
+    unix: bool,
+    time: u64,
+    tgid: u32,
+    seq: [u32; 2],
+) {
+    // SAFETY: a helper without arguments; reads as for `typed`.
+    unsafe {
+        // Unique: no two sockets are met on one CPU at one nanosecond.
+        conn.pair.conn = ((time << 8) | u64::from(bpf_get_smp_processor_id() as u8)).max(1);
+        conn.pair.kind = Kind::Pair as u8;
+        conn.pair.flags = if unix { flag::UNIX } else { 0 };
+        conn.pair.seq = 0;
+        conn.pair.ask_tgid = tgid;
+        conn.unix = u8::from(unix);
+        conn.phase = 0;
+        conn.misses = 0;
+        conn.mode = BLIND;
+        conn.ask = NO_DIRECTION;
+        conn.direction = NO_DIRECTION;
+        conn.pos = [0, 0];
+        conn.last = [0, 0];
+        conn.seq = seq;
+        conn.pair.peer = if unix { NO_PEER } else { peer::<M>(sk) };
+    }
+    if filtered(conn, tgid) {
+        conn.mode = OFF;
+        maps::count(Counter::Filtered, 1);
+    }
+}
+
+const NO_PEER: Peer = Peer { address: [0; 16], port: 0, local_port: 0 };
+
+/// Both ends of a TCP socket.
+#[inline(always)]
+unsafe fn peer<M: Memory>(sk: *const u8) -> Peer {
+    let offsets = maps::sock();
+    // SAFETY: as for `typed`.
+    unsafe {
+        let family: u16 = M::read(sk, offsets.get(|s| &s.family));
+        let mut words = [0u32; 4];
+        if family == AF_INET6 && offsets.get(|s| &s.v6_daddr) != ABSENT {
+            let at = offsets.get(|s| &s.v6_daddr);
+            words = [
+                M::read(sk, at),
+                M::read(sk, at + 4),
+                M::read(sk, at + 8),
+                M::read(sk, at + 12),
+            ];
+        } else {
+            words[2] = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+            words[3] = M::read(sk, offsets.get(|s| &s.daddr));
+        }
+        let port: u16 = M::read(sk, offsets.get(|s| &s.dport));
+        Peer {
+            address: core::mem::transmute::<[u32; 4], [u8; 16]>(words),
+            port: u16::from_be(port),
+            local_port: M::read(sk, offsets.get(|s| &s.num)),
+        }
+    }
+}
+
+/// Whether a filter leaves the connection out.
+#[inline(always)]
+fn filtered(conn: &Conn, tgid: u32) -> bool {
+    let watch = maps::watch();
+    if tgid == watch.get(|w| &w.own) {
+        return true;
+    }
+    // SAFETY: the value is only looked at.
+    if watch.get(|w| &w.processes) != 0 && unsafe { maps::PROCESSES.get(tgid) }.is_some() {
+        return true;
+    }
+    if watch.get(|w| &w.ports) != 0 && conn.unix == 0 {
+        let named = port_named(conn.pair.peer.port) || port_named(conn.pair.peer.local_port);
+        return named != (watch.get(|w| &w.ports_only) != 0);
+    }
+    false
+}
+
+#[inline(always)]
+fn port_named(port: u16) -> bool {
+    maps::PORTS.get(u32::from(port >> 6)).is_some_and(|bits| bits >> (port & 63) & 1 != 0)
+}

@@ -1,0 +1,145 @@
+//! How sockets begin and end: connects that fail, exchanges that are cut off.
+//!
+//! Hook: `inet_sock_set_state(sk, oldstate, newstate)`, kernel 4.16. Emits `Pair`, `Close` and
+//! `ConnectFailed`. The end may come in an interrupt: who the socket belongs to was noted before.
+
+use agent_common::{
+    counter::Counter,
+    record::{ConnectFailed, End, Kind},
+};
+use aya_ebpf::{
+    bindings::BPF_RB_NO_WAKEUP,
+    helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+
+use crate::{
+    capture,
+    conn::{ANSWERING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, OFF, PAIRS},
+    emit,
+    kread::{Memory, Typed},
+    maps,
+};
+
+const TCP_SYN_SENT: i32 = 2;
+const TCP_CLOSE: i32 = 7;
+
+/// State in socket storage (tiers 1 and 2).
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
+    let (sk, old, new): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    if new == TCP_SYN_SENT || new == TCP_CLOSE {
+        // SAFETY: the verifier knows `sk`.
+        unsafe {
+            let conn = maps::storage(sk, new == TCP_SYN_SENT);
+            if !conn.is_null() {
+                changed(&mut *conn, sk, old, new);
+            }
+        }
+    }
+    0
+}
+
+/// State by the socket's address (tier 3).
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn sock_state_by_sock(ctx: BtfTracePointContext) -> i32 {
+    let (sk, old, new): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    if new == TCP_SYN_SENT || new == TCP_CLOSE {
+        let conn = maps::by_sock(sk as u64, new == TCP_SYN_SENT);
+        if !conn.is_null() {
+            // SAFETY: the verifier knows `sk`, and a map value that is not null.
+            unsafe { changed(&mut *conn, sk, old, new) };
+            if new == TCP_CLOSE {
+                let _ = maps::CONNS_BY_SOCK.remove(sk as u64);
+            }
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn changed(conn: &mut Conn, sk: *const u8, old: i32, new: i32) {
+    // SAFETY: as for the callers; helpers without arguments.
+    unsafe {
+        let protocol: u16 = Typed::read(sk, maps::sock().get(|s| &s.protocol));
+        if protocol & 0xff != capture::IPPROTO_TCP {
+            return;
+        }
+        let time = bpf_ktime_get_ns();
+        let seq = capture::positions::<Typed>(sk);
+        if new == TCP_SYN_SENT {
+            let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+            capture::open::<Typed>(conn, sk, false, time, tgid, seq);
+            // The SYN takes one number.
+            conn.seq[1] = seq[1];
+            if conn.mode != OFF {
+                conn.mode = CONNECTING;
+                conn.last[1] = time;
+            }
+            return;
+        }
+        let errno: u32 = Typed::read(sk, maps::sock().get(|s| &s.err));
+        ended(conn, errno as u16, time, old, seq);
+        conn.pair.conn = 0;
+        conn.phase = IDLE;
+        conn.mode = BLIND;
+    }
+}
+
+#[inline(always)]
+fn ended(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2]) {
+    if conn.pair.conn == 0 {
+        return;
+    }
+    if conn.mode == CONNECTING {
+        if old == TCP_SYN_SENT {
+            connect_failed(conn, errno, time);
+        }
+        return;
+    }
+    // What was read past every hook (splice); the end of the stream counts one itself.
+    let unread = seq[0].wrapping_sub(conn.seq[0]);
+    let skipped = if unread as i32 > 1 { u64::from(unread - 1) } else { 0 };
+    conn.pos[0] += skipped;
+    if conn.mode == FOLLOW || conn.mode == FULL {
+        emit::close(conn, errno, time);
+        return;
+    }
+    if conn.phase == IDLE || conn.mode == OFF {
+        return;
+    }
+    if conn.mode != PAIRS {
+        maps::count(Counter::Unknown, 1);
+        return;
+    }
+    if conn.phase == ANSWERING {
+        if skipped != 0 && conn.ask == capture::OUT {
+            conn.pair.answer.bytes += skipped;
+            conn.pair.answer.last = time;
+            conn.pair.tail_len = 0;
+        }
+    } else {
+        conn.pair.answer.last = time;
+    }
+    emit::pair(conn, if errno == 0 { End::Closed } else { End::Failed }, errno);
+}
+
+#[inline(always)]
+fn connect_failed(conn: &Conn, errno: u16, time: u64) {
+    let Some(mut entry) = maps::EVENTS.reserve::<ConnectFailed>(0) else {
+        maps::count(Counter::LostRingConnect, 1);
+        return;
+    };
+    entry.write(ConnectFailed {
+        kind: Kind::ConnectFailed as u8,
+        reserved: 0,
+        errno,
+        tgid: conn.pair.ask_tgid,
+        begun: conn.last[1],
+        time,
+        peer: conn.pair.peer,
+        reserved2: 0,
+    });
+    entry.submit(BPF_RB_NO_WAKEUP.into());
+}

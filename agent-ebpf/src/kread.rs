@@ -1,0 +1,84 @@
+//! Reads of kernel and user memory, and the two tricks the verifier needs.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_skc_to_tcp_sock};
+
+/// How kernel memory is read: directly where the verifier knows the pointer's type, else probed.
+pub(crate) trait Memory {
+    /// `T` at `base + offset`.
+    ///
+    /// # Safety
+    /// For [`Typed`], `base` is a pointer whose type the verifier knows.
+    unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T;
+
+    /// The `tcp_sock` that the TCP socket `sk` is; null if it is none.
+    ///
+    /// # Safety
+    /// As for [`Memory::read`].
+    unsafe fn tcp(sk: *const u8) -> *const u8;
+}
+
+/// Pointers the verifier knows.
+pub(crate) struct Typed;
+/// Pointers that are mere numbers to it.
+pub(crate) struct Probed;
+
+impl Memory for Typed {
+    #[inline(always)]
+    unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T {
+        // SAFETY: the verifier turns the load into one that cannot fault.
+        unsafe { core::ptr::read_volatile(base.add(offset as usize).cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn tcp(sk: *const u8) -> *const u8 {
+        // SAFETY: the helper checks what it is given.
+        unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) as *const u8 }
+    }
+}
+
+impl Memory for Probed {
+    #[inline(always)]
+    unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T {
+        let mut value = T::default();
+        // SAFETY: the helper checks the address; `value` is ours.
+        unsafe {
+            bpf_probe_read_kernel(
+                (&raw mut value).cast::<c_void>(),
+                size_of::<T>() as u32,
+                base.add(offset as usize).cast::<c_void>(),
+            );
+        }
+        value
+    }
+
+    #[inline(always)]
+    unsafe fn tcp(sk: *const u8) -> *const u8 {
+        sk
+    }
+}
+
+/// One of two, without an address computed from the index.
+#[inline(always)]
+pub(crate) fn pick<T: Copy>(of: [T; 2], index: u8) -> T {
+    let [first, second] = of;
+    if index == 0 { first } else { second }
+}
+
+/// A number from user memory; 0 where there is none.
+#[inline(always)]
+pub(crate) fn user_u64(at: u64) -> u64 {
+    let mut value = 0u64;
+    // SAFETY: the helper checks the address; `value` is ours.
+    unsafe { bpf_probe_read_user((&raw mut value).cast::<c_void>(), 8, at as *const c_void) };
+    value
+}
+
+/// `value & mask`, in a way that the compiler cannot undo before the verifier has seen it.
+#[inline(always)]
+pub(crate) fn bound(mut value: u64, mask: u64) -> u64 {
+    // SAFETY: one register, one instruction.
+    unsafe { core::arch::asm!("{0} &= {1}", inout(reg) value, in(reg) mask) };
+    value
+}

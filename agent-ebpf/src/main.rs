@@ -1,0 +1,32 @@
+//! The kernel programs: what crosses sockets becomes turns, turns become pairs.
+//!
+//! Data flows `capture` (a hook hands over socket, direction, size and where the bytes lie) ->
+//! `turn` (positions and turns, in the socket's own state) -> `emit` (the ring). `ends` and `life`
+//! watch sockets and processes come and go; `sweep` reads the state of all sockets. Nothing here
+//! knows an application protocol beyond the signatures that userspace hands over.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod calls;
+mod capture;
+mod conn;
+mod emit;
+mod ends;
+mod head;
+mod kread;
+mod life;
+mod maps;
+mod sweep;
+mod turn;
+mod user;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: the verifier rejects a program in which a panic can be reached.
+    unsafe { core::hint::unreachable_unchecked() }
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

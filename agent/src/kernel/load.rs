@@ -1,0 +1,333 @@
+//! Loading and attaching: picks the tier of capture, fills in the settings, attaches probe by probe.
+
+use agent_common::{
+    settings::{Arch, Watch},
+    signature::{Class, SIGNATURES, Signature},
+};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{Array, MapData},
+    programs::{BtfTracePoint, FExit, Iter, Program},
+};
+use zerocopy::IntoBytes;
+
+use super::{
+    btf::{self, Types},
+    maps::Kernel,
+    offsets::{self, Need},
+    probe::{ALL, Hook, Probe, Report, State},
+    sweep::Sweep,
+};
+
+/// How bytes are captured; see the kernel side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Socket tracepoints (6.3).
+    Sockets,
+    /// Exits of the protocols' functions (5.15).
+    Protocols,
+    /// Exits of system calls (5.10).
+    Calls,
+}
+
+impl Tier {
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Sockets => 1,
+            Self::Protocols => 2,
+            Self::Calls => 3,
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << (self.number() - 1)
+    }
+}
+
+/// Which tier is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The cheapest that works.
+    #[default]
+    Auto,
+    /// This one or none.
+    Only(Tier),
+}
+
+/// What is wanted of the kernel side.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Which tier of capture.
+    pub tier: TierChoice,
+    /// Processes that are never observed: the agent itself.
+    pub own: u32,
+    /// Unix sockets are watched.
+    pub unix: bool,
+    /// Ports in the filter.
+    pub ports: Vec<u16>,
+    /// They are the only ones watched; else they are left out.
+    pub ports_only: bool,
+    /// The programs do nothing: what is measured is the hooks.
+    pub empty: bool,
+    /// Where the kernel describes its types.
+    pub btf: Option<std::path::PathBuf>,
+}
+
+/// Why nothing can be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Built without kernel programs.
+    #[error("this build has no kernel programs in it: build it with `cargo xtask build`")]
+    NoPrograms,
+    /// No type description.
+    #[error(transparent)]
+    Btf(#[from] btf::Error),
+    /// A field nothing works without.
+    #[error("this kernel has no {0}: it is too old, or its types are described differently")]
+    Field(String),
+    /// A processor without a row in the table of registers.
+    #[error("system calls of this processor are not known to steth (x86-64 and arm64 are)")]
+    Processor,
+    /// The maps or the object were refused.
+    #[error("the kernel refused the maps: {0}")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// No tier works.
+    #[error("no way of capture works on this kernel:\n{0}")]
+    NoTier(String),
+    /// A map is missing from the object.
+    #[error("the kernel object has no map {0}: agent and object are of different builds")]
+    Map(&'static str),
+    /// A map could not be used.
+    #[error("map {0}: {1}")]
+    MapUse(&'static str, #[source] Box<aya::maps::MapError>),
+}
+
+/// Asks with a known method, answers, and last the interim answers: in the order of how often they
+/// are met.
+fn signatures() -> [Signature; SIGNATURES] {
+    let mut table = [Signature::default(); SIGNATURES];
+    let known: [(&[u8], Class); 11] = [
+        (b"GET ", Class::Ask),
+        (b"HTTP/1.", Class::Answer),
+        (b"POST ", Class::Ask),
+        (b"PUT ", Class::Ask),
+        (b"HEAD ", Class::Ask),
+        (b"DELETE ", Class::Ask),
+        (b"OPTIONS ", Class::Ask),
+        (b"PATCH ", Class::Ask),
+        (b"CONNECT ", Class::Ask),
+        (b"TRACE ", Class::Ask),
+        (b"QUERY ", Class::Ask),
+    ];
+    for (place, (text, class)) in table.iter_mut().zip(known) {
+        *place = Signature::of(0, text, class);
+    }
+    if let Some(last) = table.last_mut() {
+        *last = Signature::of(4, b"/1.1 1", Class::Interim);
+    }
+    table
+}
+
+fn hand_over_signatures(bpf: &mut Ebpf) -> Result<(), Error> {
+    const MAP: &str = "SIGNATURES_KNOWN";
+    let used = |e| Error::MapUse(MAP, Box::new(e));
+    let map = bpf.map_mut(MAP).ok_or(Error::Map(MAP))?;
+    let mut map: Array<&mut MapData, [u64; 3]> = Array::try_from(map).map_err(used)?;
+    for (i, signature) in (0..).zip(signatures()) {
+        let words: [u64; 3] = zerocopy::transmute!(signature);
+        map.set(i, words, 0).map_err(used)?;
+    }
+    Ok(())
+}
+
+/// Loads `object` and attaches what this kernel allows.
+pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
+    let object = object.ok_or(Error::NoPrograms)?;
+    let arch = Arch::HOST.ok_or(Error::Processor)?;
+    let path =
+        options.btf.clone().unwrap_or_else(|| std::path::PathBuf::from("/sys/kernel/btf/vmlinux"));
+    let types = Types::read(&path, offsets::STRUCTS, &["tcp_recvmsg"])?;
+    let (sock, task, missing) = offsets::resolve(&types);
+    if let Some(field) = missing.iter().find(|m| m.need == Need::Capture) {
+        return Err(Error::Field(format!("{}.{}", field.of, field.path)));
+    }
+    let nonblock = u32::from(types.parameters("tcp_recvmsg") == Some(6));
+    drop(types);
+    let watch = Watch {
+        own: options.own,
+        ports_only: u32::from(options.ports_only),
+        ports: u32::from(!options.ports.is_empty()),
+        processes: 1,
+        unix: u32::from(options.unix),
+        empty: u32::from(options.empty),
+    };
+    let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
+    let mut bpf = EbpfLoader::new()
+        .btf(Some(&btf))
+        .override_global("SOCK", sock.as_bytes(), true)
+        .override_global("TASK", task.as_bytes(), true)
+        .override_global("ARCH", arch.as_bytes(), true)
+        .override_global("WATCH", watch.as_bytes(), true)
+        .override_global("RECVMSG_NONBLOCK", nonblock.as_bytes(), true)
+        .load(object)
+        .map_err(|e| Error::Load(Box::new(e)))?;
+
+    hand_over_signatures(&mut bpf)?;
+    let walk = missing.iter().find(|m| m.need == Need::Walk);
+    let life = missing.iter().find(|m| m.need == Need::Life);
+    let lacks = |probe: &Probe| -> Option<String> {
+        let field = if probe.tiers == Tier::Calls.bit() {
+            walk
+        } else if probe.program.starts_with("process_") {
+            life
+        } else {
+            None
+        };
+        field.map(|f| format!("this kernel has no {}.{}", f.of, f.path))
+    };
+    let tiers: &[Tier] = match options.tier {
+        TierChoice::Auto => &[Tier::Sockets, Tier::Protocols, Tier::Calls],
+        TierChoice::Only(Tier::Sockets) => &[Tier::Sockets],
+        TierChoice::Only(Tier::Protocols) => &[Tier::Protocols],
+        TierChoice::Only(Tier::Calls) => &[Tier::Calls],
+    };
+    let mut reports: Vec<Report> = Vec::new();
+    let mut chosen = None;
+    for tier in tiers {
+        match attach_tier(&mut bpf, &btf, *tier, &lacks) {
+            Ok(active) => {
+                reports.extend(active);
+                chosen = Some(*tier);
+                break;
+            }
+            Err(failed) => reports.extend(failed),
+        }
+    }
+    let Some(tier) = chosen else {
+        let why = reports
+            .iter()
+            .filter_map(|r| match &r.state {
+                State::Failed { why } => Some(format!("  {} on {}: {why}", r.name, r.hook)),
+                _ => None,
+            })
+            .collect::<Vec<_>>();
+        return Err(Error::NoTier(why.join("\n")));
+    };
+    let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
+    for probe in ALL {
+        if !reports.iter().any(|r| r.name == probe.program) {
+            let why = format!("capture tier {} does not need it", tier.number());
+            reports.push(report(probe, State::Disabled { why }));
+        }
+    }
+    Kernel::new(bpf, tier, reports, sweep, options)
+}
+
+fn report(probe: &Probe, state: State) -> Report {
+    Report { name: probe.program, hook: probe.hook.name(), loss: probe.loss, state }
+}
+
+/// Attaches all of a tier; on a failure of a required probe detaches them again and says why.
+fn attach_tier(
+    bpf: &mut Ebpf,
+    btf: &Btf,
+    tier: Tier,
+    lacks: &dyn Fn(&Probe) -> Option<String>,
+) -> Result<Vec<Report>, Vec<Report>> {
+    let mut reports = Vec::new();
+    let mut attached: Vec<&Probe> = Vec::new();
+    let mine = ALL.iter().filter(|p| p.tiers & tier.bit() != 0);
+    for probe in mine.filter(|p| !matches!(p.hook, Hook::Iterator(..))) {
+        let outcome = match lacks(probe) {
+            Some(why) => Err(why),
+            None => attach(bpf, btf, probe),
+        };
+        match outcome {
+            Ok(()) => {
+                attached.push(probe);
+                reports.push(report(probe, State::Active));
+            }
+            Err(why) if probe.required => {
+                for probe in attached {
+                    detach(bpf, probe);
+                }
+                return Err(vec![report(probe, State::Failed { why })]);
+            }
+            Err(why) => reports.push(report(probe, State::Failed { why })),
+        }
+    }
+    Ok(reports)
+}
+
+fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {
+    let program = bpf.program_mut(probe.program).ok_or("not in the kernel object")?;
+    match probe.hook {
+        Hook::Tracepoint(hook) => {
+            let program: &mut BtfTracePoint = program.try_into().map_err(chain)?;
+            if program.fd().is_err() {
+                program.load(hook, btf).map_err(chain)?;
+            }
+            program.attach().map_err(chain)?;
+        }
+        Hook::Exit(hook) => {
+            let program: &mut FExit = program.try_into().map_err(chain)?;
+            if program.fd().is_err() {
+                program.load(hook, btf).map_err(chain)?;
+            }
+            program.attach().map_err(chain)?;
+        }
+        Hook::Iterator(..) => {}
+    }
+    Ok(())
+}
+
+fn detach(bpf: &mut Ebpf, probe: &Probe) {
+    // Unloading drops the links with the program; a later tier may load it again.
+    let outcome = match bpf.program_mut(probe.program) {
+        Some(Program::BtfTracePoint(program)) => program.unload(),
+        Some(Program::FExit(program)) => program.unload(),
+        _ => Ok(()),
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, program = probe.program, "could not unload");
+    }
+}
+
+fn attach_sweep(bpf: &mut Ebpf, btf: &Btf, tier: Tier, reports: &mut Vec<Report>) -> Option<Sweep> {
+    let probe =
+        ALL.iter().find(|p| matches!(p.hook, Hook::Iterator(..)) && p.tiers & tier.bit() != 0)?;
+    let Hook::Iterator(hook, map) = probe.hook else { return None };
+    let outcome = (|| {
+        let program: &mut Iter = bpf
+            .program_mut(probe.program)
+            .ok_or("not in the kernel object")?
+            .try_into()
+            .map_err(chain)?;
+        program.load(hook, btf).map_err(chain)?;
+        Sweep::attach(bpf, probe.program, map).map_err(|e| e.to_string())
+    })();
+    match outcome {
+        Ok(sweep) => {
+            reports.push(report(probe, State::Active));
+            Some(sweep)
+        }
+        Err(why) => {
+            reports.push(report(probe, State::Failed { why }));
+            None
+        }
+    }
+}
+
+/// An error with everything behind it, one line, verifier logs cut to their end.
+fn chain<E: std::error::Error>(error: E) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    let cut = text.char_indices().rev().nth(1500).map_or(0, |(i, _)| i);
+    text.split_off(cut)
+}

@@ -1,0 +1,145 @@
+//! The kernel side once it runs: the ring, the counters, verdicts, sweeps.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use agent_common::{
+    counter::{COUNTERS, Counter},
+    limit::VERDICTS,
+    record::End,
+};
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+};
+
+use super::{
+    load::{Error, Options, Tier},
+    probe::Report,
+    sweep::Sweep,
+};
+use crate::event::{ConnId, Pid};
+
+/// What is wanted of a connection from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Verdict {
+    /// Segments, for the heads.
+    Follow = 2,
+    /// Segments, in full.
+    Full = 3,
+    /// Nothing any more.
+    Off = 4,
+}
+
+/// The kernel side, loaded and attached; detaches when dropped.
+pub struct Kernel {
+    // Holds the programs and their links.
+    _bpf: Ebpf,
+    ring: RingBuf<MapData>,
+    counts: PerCpuArray<MapData, u64>,
+    verdicts: Array<MapData, u64>,
+    processes: HashMap<MapData, u32, u8>,
+    since: Array<MapData, u64>,
+    sweep: Option<Sweep>,
+    /// Which tier captures.
+    pub tier: Tier,
+    /// Every probe's state.
+    pub reports: Vec<Report>,
+}
+
+impl Kernel {
+    pub(crate) fn new(
+        mut bpf: Ebpf,
+        tier: Tier,
+        reports: Vec<Report>,
+        sweep: Option<Sweep>,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
+        let used = |name: &'static str| move |e| Error::MapUse(name, Box::new(e));
+        let ring = RingBuf::try_from(take("EVENTS")?).map_err(used("EVENTS"))?;
+        let counts = PerCpuArray::try_from(take("COUNTS")?).map_err(used("COUNTS"))?;
+        let verdicts = Array::try_from(take("VERDICTS")?).map_err(used("VERDICTS"))?;
+        let processes = HashMap::try_from(take("PROCESSES")?).map_err(used("PROCESSES"))?;
+        let since = Array::try_from(take("SWEEP_SINCE")?).map_err(used("SWEEP_SINCE"))?;
+        let mut ports: Array<MapData, u64> =
+            Array::try_from(take("PORTS")?).map_err(used("PORTS"))?;
+        for port in &options.ports {
+            let place = u32::from(port >> 6);
+            let bits = ports.get(&place, 0).map_err(used("PORTS"))? | 1 << (port & 63);
+            ports.set(place, bits, 0).map_err(used("PORTS"))?;
+        }
+        Ok(Self { _bpf: bpf, ring, counts, verdicts, processes, since, sweep, tier, reports })
+    }
+
+    /// Becomes readable when the kernel side asks to be read at once.
+    pub fn wakes(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+
+    /// Hands over up to `most` records in the order they were written; gives how many there were.
+    pub fn drain(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
+        let mut n = 0;
+        while n < most {
+            let Some(item) = self.ring.next() else { break };
+            each(&item);
+            n += 1;
+        }
+        n
+    }
+
+    /// Every counter of the kernel side, summed over the CPUs.
+    pub fn counts(&self) -> [u64; COUNTERS as usize] {
+        let mut sums = [0; COUNTERS as usize];
+        for (sum, counter) in sums.iter_mut().zip(Counter::ALL) {
+            if let Ok(values) = self.counts.get(&(counter as u32), 0) {
+                *sum = values.iter().sum();
+            }
+        }
+        sums
+    }
+
+    /// Says what is wanted of a connection; taken up at its next turn.
+    pub fn judge(&mut self, conn: ConnId, verdict: Verdict) {
+        let place = (conn.0 as u32) & (VERDICTS - 1);
+        let _ = self.verdicts.set(place, conn.0 << 8 | verdict as u64, 0);
+    }
+
+    /// Leaves a process out from now on.
+    pub fn leave_out(&mut self, pid: Pid) {
+        let _ = self.processes.insert(pid.0, 1, 0);
+    }
+
+    /// The process is gone; its number may come again.
+    pub fn forget(&mut self, pid: Pid) {
+        let _ = self.processes.remove(&pid.0);
+    }
+
+    /// Reads the state of all sockets; those that have not moved since `since` without their heads.
+    /// False if this kernel cannot.
+    pub fn sweep(&mut self, since: u64, mut each: impl FnMut(&[u8])) -> std::io::Result<bool> {
+        let Some(sweep) = &mut self.sweep else { return Ok(false) };
+        let _ = self.since.set(0, since, 0);
+        sweep.rows(|row| {
+            mark(row);
+            each(row);
+        })?;
+        Ok(true)
+    }
+}
+
+/// A row of a sweep is the state as it stood: says so, and that no heads came with a bare one.
+fn mark(row: &mut [u8]) {
+    let bare = row.len() == size_of::<agent_common::record::Pair>();
+    let Ok((pair, _)) = <agent_common::record::Pair as zerocopy::FromBytes>::mut_from_prefix(row)
+    else {
+        return;
+    };
+    if pair.kind == agent_common::record::Kind::Pair as u8 {
+        pair.end = End::Swept as u8;
+        if bare {
+            pair.ask_head = 0;
+            pair.answer_head = 0;
+        }
+    }
+}
