@@ -4,10 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Calls that moved bytes on a socket of an observed kind.
-    Calls = 0,
     /// Exchanges that ended and were to be told: `seen = reported + lost` begins here.
-    ExchangesSeen,
+    ExchangesSeen = 0,
     /// Exchanges lost because the ring was full.
     LostRingExchange,
     /// Segments lost because the ring was full.
@@ -42,7 +40,6 @@ pub const COUNTERS: u32 = Counter::Filtered as u32 + 1;
 impl Counter {
     /// All of them, in order.
     pub const ALL: [Self; COUNTERS as usize] = [
-        Self::Calls,
         Self::ExchangesSeen,
         Self::LostRingExchange,
         Self::LostRingSegment,

@@ -20,7 +20,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    conn::{BLIND, Conn, NO_DIRECTION, OFF},
+    conn::{BLIND, CONNECTING, Conn, NO_DIRECTION, OFF},
     kread::{Memory, Typed, pick},
     maps, turn, user,
 };
@@ -175,8 +175,15 @@ pub(crate) unsafe fn moved<M: Memory>(
         let time = bpf_ktime_get_ns();
         let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
         let seq = if unix { [0, 0] } else { positions::<M>(sk) };
-        if conn.pair.conn == 0 {
-            open::<M>(conn, sk, unix, time, tgid, seq);
+        if conn.pair.conn == 0 || conn.mode == CONNECTING {
+            if conn.mode == CONNECTING {
+                // Ports and sequence numbers were not settled when connect began.
+                conn.mode = BLIND;
+                conn.seq = seq;
+                conn.pair.peer = peer::<M>(sk);
+            } else {
+                open::<M>(conn, sk, unix, time, tgid, seq);
+            }
             // The bytes of this very call have moved already.
             if direction == IN {
                 conn.seq[0] = seq[0].wrapping_sub(n as u32);

@@ -71,8 +71,6 @@ unsafe fn changed(conn: &mut Conn, sk: *const u8, old: i32, new: i32) {
         if new == TCP_SYN_SENT {
             let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
             capture::open::<Typed>(conn, sk, false, time, tgid, seq);
-            // The SYN takes one number.
-            conn.seq[1] = seq[1];
             if conn.mode != OFF {
                 conn.mode = CONNECTING;
                 conn.last[1] = time;

@@ -18,7 +18,7 @@ use agent_common::{
 
 use crate::{
     conn::{
-        ANSWERING, ASKING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS,
+        ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS,
     },
     emit, head,
     kread::pick,
@@ -49,9 +49,6 @@ pub(crate) fn take(conn: &mut Conn, moved: &Moved) {
         conn.pair.flags |= flag::SKIPPED;
         // Bytes nobody saw stand before these: the head in hand cannot go on.
         conn.whole = 0;
-    }
-    if conn.mode == CONNECTING {
-        conn.mode = BLIND;
     }
     if conn.mode == FOLLOW || conn.mode == FULL {
         follow(conn, moved);
@@ -100,6 +97,8 @@ fn advance(conn: &mut Conn, moved: &Moved) -> u64 {
         } else {
             conn.seq[1] = moved.seq;
         }
+        // One more than was read is the end of the stream, which counts as one itself.
+        let by = if moved.direction == 0 && u64::from(by) == moved.n + 1 { by - 1 } else { by };
         // Not ahead: another thread's call on this direction was told first and took these along.
         if by as i32 <= 0 { 0 } else { u64::from(by) }
     };

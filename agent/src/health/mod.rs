@@ -1,1 +1,10 @@
-//! Placeholder: health.
+//! How the agent itself is: probe states, the capability report, and the HTTP server that tells of
+//! both and serves the metrics.
+//!
+//! Nothing here decides or counts anything of the pipeline: others fill [`Status`], this writes it.
+
+pub mod probe;
+pub mod server;
+mod status;
+
+pub use status::{Agent, Budget, Capture, Loss, Queue, Status, Totals};

@@ -1,1 +1,18 @@
-//! Placeholder: host.
+//! What a host says of itself and of its processes, read from a directory.
+//!
+//! Everything goes through a [`HostRoot`]: `/` on a host, `/host` in a pod, a fixture in a test.
+//! Reads are bounded, and whatever a process wrote into its own entries is only text: nothing here
+//! trusts it, and no environment variable but `OTEL_*` is ever kept.
+
+pub mod cgroup;
+pub mod clock;
+pub mod machine;
+pub mod process;
+pub mod root;
+pub mod text;
+
+pub use cgroup::Cgroup;
+pub use clock::{Anchor, Ticks};
+pub use machine::Machine;
+pub use process::{Counts, Facts, Process, Processes};
+pub use root::{HostRoot, Unread};

@@ -4,11 +4,209 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub &'static str);
 
+/// The type of an attribute's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Text.
+    Text,
+    /// A whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// A list of texts.
+    List,
+}
+
 /// The method of a request.
 pub const HTTP_REQUEST_METHOD: Key = Key("http.request.method");
 /// The status of a response.
 pub const HTTP_RESPONSE_STATUS_CODE: Key = Key("http.response.status_code");
 /// The matched route.
 pub const HTTP_ROUTE: Key = Key("http.route");
+/// Whether a connection has a request in flight.
+pub const HTTP_CONNECTION_STATE: Key = Key("http.connection.state");
+/// The scheme of a request.
+pub const URL_SCHEME: Key = Key("url.scheme");
+/// The template of a request's path.
+pub const URL_TEMPLATE: Key = Key("url.template");
+/// The host that was asked.
+pub const SERVER_ADDRESS: Key = Key("server.address");
+/// The port that was asked.
+pub const SERVER_PORT: Key = Key("server.port");
+/// What went wrong.
+pub const ERROR_TYPE: Key = Key("error.type");
+/// The application protocol.
+pub const NETWORK_PROTOCOL_NAME: Key = Key("network.protocol.name");
+/// The version of the application protocol.
+pub const NETWORK_PROTOCOL_VERSION: Key = Key("network.protocol.version");
+/// The transport protocol.
+pub const NETWORK_TRANSPORT: Key = Key("network.transport");
+/// Set on the series for everything beyond a budget of series.
+pub const OTEL_METRIC_OVERFLOW: Key = Key("otel.metric.overflow");
+/// The name of a scope, where scopes are labels.
+pub const OTEL_SCOPE_NAME: Key = Key("otel.scope.name");
+/// The version of a scope, where scopes are labels.
+pub const OTEL_SCOPE_VERSION: Key = Key("otel.scope.version");
 /// The logical name of the service.
 pub const SERVICE_NAME: Key = Key("service.name");
+/// What tells services of one name apart.
+pub const SERVICE_NAMESPACE: Key = Key("service.namespace");
+/// The instance of a service.
+pub const SERVICE_INSTANCE_ID: Key = Key("service.instance.id");
+/// The version of a service.
+pub const SERVICE_VERSION: Key = Key("service.version");
+/// The process id.
+pub const PROCESS_PID: Key = Key("process.pid");
+/// The parent's process id.
+pub const PROCESS_PARENT_PID: Key = Key("process.parent_pid");
+/// When the process was made.
+pub const PROCESS_CREATION_TIME: Key = Key("process.creation.time");
+/// The name of the executable.
+pub const PROCESS_EXECUTABLE_NAME: Key = Key("process.executable.name");
+/// The path of the executable.
+pub const PROCESS_EXECUTABLE_PATH: Key = Key("process.executable.path");
+/// The command that started the process.
+pub const PROCESS_COMMAND: Key = Key("process.command");
+/// The command and its arguments.
+pub const PROCESS_COMMAND_ARGS: Key = Key("process.command_args");
+/// The command and its arguments as one text.
+pub const PROCESS_COMMAND_LINE: Key = Key("process.command_line");
+/// The user that owns the process.
+pub const PROCESS_OWNER: Key = Key("process.owner");
+/// The name of the runtime.
+pub const PROCESS_RUNTIME_NAME: Key = Key("process.runtime.name");
+/// The version of the runtime.
+pub const PROCESS_RUNTIME_VERSION: Key = Key("process.runtime.version");
+/// The runtime in words.
+pub const PROCESS_RUNTIME_DESCRIPTION: Key = Key("process.runtime.description");
+/// The control group of the process.
+pub const PROCESS_LINUX_CGROUP: Key = Key("process.linux.cgroup");
+/// The machine id.
+pub const HOST_ID: Key = Key("host.id");
+/// The name of the host.
+pub const HOST_NAME: Key = Key("host.name");
+/// The processor.
+pub const HOST_ARCH: Key = Key("host.arch");
+/// The type of host.
+pub const HOST_TYPE: Key = Key("host.type");
+/// The operating system.
+pub const OS_TYPE: Key = Key("os.type");
+/// The name of the operating system's distribution.
+pub const OS_NAME: Key = Key("os.name");
+/// The version of the operating system.
+pub const OS_VERSION: Key = Key("os.version");
+/// The operating system in words.
+pub const OS_DESCRIPTION: Key = Key("os.description");
+/// What made the telemetry.
+pub const TELEMETRY_SDK_NAME: Key = Key("telemetry.sdk.name");
+/// The language of the program observed.
+pub const TELEMETRY_SDK_LANGUAGE: Key = Key("telemetry.sdk.language");
+/// The version of what made the telemetry.
+pub const TELEMETRY_SDK_VERSION: Key = Key("telemetry.sdk.version");
+/// The distribution that made the telemetry.
+pub const TELEMETRY_DISTRO_NAME: Key = Key("telemetry.distro.name");
+/// Its version.
+pub const TELEMETRY_DISTRO_VERSION: Key = Key("telemetry.distro.version");
+/// The container.
+pub const CONTAINER_ID: Key = Key("container.id");
+/// The name of the container.
+pub const CONTAINER_NAME: Key = Key("container.name");
+/// The image of the container.
+pub const CONTAINER_IMAGE_NAME: Key = Key("container.image.name");
+/// The runtime that runs the container.
+pub const CONTAINER_RUNTIME_NAME: Key = Key("container.runtime.name");
+/// The pod's uid.
+pub const K8S_POD_UID: Key = Key("k8s.pod.uid");
+/// The pod's name.
+pub const K8S_POD_NAME: Key = Key("k8s.pod.name");
+/// The pod's namespace.
+pub const K8S_NAMESPACE_NAME: Key = Key("k8s.namespace.name");
+/// The container's name in the pod.
+pub const K8S_CONTAINER_NAME: Key = Key("k8s.container.name");
+/// The node's name.
+pub const K8S_NODE_NAME: Key = Key("k8s.node.name");
+/// What the processor did.
+pub const CPU_MODE: Key = Key("cpu.mode");
+/// The stage of the agent.
+pub const STETH_STAGE: Key = Key("steth.stage");
+/// Why something was lost.
+pub const STETH_REASON: Key = Key("steth.reason");
+/// A kernel map.
+pub const STETH_BPF_MAP_NAME: Key = Key("steth.bpf.map.name");
+/// A kernel program.
+pub const STETH_BPF_PROGRAM_NAME: Key = Key("steth.bpf.program.name");
+/// Metrics, traces or logs.
+pub const STETH_SIGNAL: Key = Key("steth.signal");
+/// What came of an export.
+pub const STETH_OUTCOME: Key = Key("steth.outcome");
+/// A probe.
+pub const STETH_PROBE_NAME: Key = Key("steth.probe.name");
+/// The state of a probe.
+pub const STETH_PROBE_STATE: Key = Key("steth.probe.state");
+
+/// All of them with the types of their values.
+pub const ALL: &[(Key, Type)] = &[
+    (HTTP_REQUEST_METHOD, Type::Text),
+    (HTTP_RESPONSE_STATUS_CODE, Type::Int),
+    (HTTP_ROUTE, Type::Text),
+    (HTTP_CONNECTION_STATE, Type::Text),
+    (URL_SCHEME, Type::Text),
+    (URL_TEMPLATE, Type::Text),
+    (SERVER_ADDRESS, Type::Text),
+    (SERVER_PORT, Type::Int),
+    (ERROR_TYPE, Type::Text),
+    (NETWORK_PROTOCOL_NAME, Type::Text),
+    (NETWORK_PROTOCOL_VERSION, Type::Text),
+    (NETWORK_TRANSPORT, Type::Text),
+    (OTEL_METRIC_OVERFLOW, Type::Bool),
+    (OTEL_SCOPE_NAME, Type::Text),
+    (OTEL_SCOPE_VERSION, Type::Text),
+    (SERVICE_NAME, Type::Text),
+    (SERVICE_NAMESPACE, Type::Text),
+    (SERVICE_INSTANCE_ID, Type::Text),
+    (SERVICE_VERSION, Type::Text),
+    (PROCESS_PID, Type::Int),
+    (PROCESS_PARENT_PID, Type::Int),
+    (PROCESS_CREATION_TIME, Type::Text),
+    (PROCESS_EXECUTABLE_NAME, Type::Text),
+    (PROCESS_EXECUTABLE_PATH, Type::Text),
+    (PROCESS_COMMAND, Type::Text),
+    (PROCESS_COMMAND_ARGS, Type::List),
+    (PROCESS_COMMAND_LINE, Type::Text),
+    (PROCESS_OWNER, Type::Text),
+    (PROCESS_RUNTIME_NAME, Type::Text),
+    (PROCESS_RUNTIME_VERSION, Type::Text),
+    (PROCESS_RUNTIME_DESCRIPTION, Type::Text),
+    (PROCESS_LINUX_CGROUP, Type::Text),
+    (HOST_ID, Type::Text),
+    (HOST_NAME, Type::Text),
+    (HOST_ARCH, Type::Text),
+    (HOST_TYPE, Type::Text),
+    (OS_TYPE, Type::Text),
+    (OS_NAME, Type::Text),
+    (OS_VERSION, Type::Text),
+    (OS_DESCRIPTION, Type::Text),
+    (TELEMETRY_SDK_NAME, Type::Text),
+    (TELEMETRY_SDK_LANGUAGE, Type::Text),
+    (TELEMETRY_SDK_VERSION, Type::Text),
+    (TELEMETRY_DISTRO_NAME, Type::Text),
+    (TELEMETRY_DISTRO_VERSION, Type::Text),
+    (CONTAINER_ID, Type::Text),
+    (CONTAINER_NAME, Type::Text),
+    (CONTAINER_IMAGE_NAME, Type::Text),
+    (CONTAINER_RUNTIME_NAME, Type::Text),
+    (K8S_POD_UID, Type::Text),
+    (K8S_POD_NAME, Type::Text),
+    (K8S_NAMESPACE_NAME, Type::Text),
+    (K8S_CONTAINER_NAME, Type::Text),
+    (K8S_NODE_NAME, Type::Text),
+    (CPU_MODE, Type::Text),
+    (STETH_STAGE, Type::Text),
+    (STETH_REASON, Type::Text),
+    (STETH_BPF_MAP_NAME, Type::Text),
+    (STETH_BPF_PROGRAM_NAME, Type::Text),
+    (STETH_SIGNAL, Type::Text),
+    (STETH_OUTCOME, Type::Text),
+    (STETH_PROBE_NAME, Type::Text),
+    (STETH_PROBE_STATE, Type::Text),
+];

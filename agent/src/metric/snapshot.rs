@@ -22,6 +22,8 @@ pub enum Value {
     Text(Arc<str>),
     /// A number.
     Int(i64),
+    /// True or false.
+    Bool(bool),
     /// A list of texts (`process.command_args`).
     List(Arc<[Arc<str>]>),
 }
@@ -54,6 +56,11 @@ pub enum Data {
     Histogram(Box<Histogram>),
     /// The series has ended: "no recorded value", sent once.
     Ended,
+    /// The series has ended and all it counted is part of the one with these attributes from here
+    /// on. For a reader of cumulative values the same as `Ended`; one that keeps baselines adds this
+    /// series' baseline to that one's, or it would tell the same counts twice. Stands before the
+    /// point that it names.
+    Moved(Arc<[Attribute]>),
 }
 
 /// One series.

@@ -107,3 +107,41 @@ pub struct Exchange<'a> {
     /// The other end.
     pub peer: Peer,
 }
+
+impl Method {
+    /// The method a token stands for.
+    pub fn of(token: &str) -> Self {
+        match token {
+            "CONNECT" => Self::Connect,
+            "DELETE" => Self::Delete,
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "OPTIONS" => Self::Options,
+            "PATCH" => Self::Patch,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "QUERY" => Self::Query,
+            "TRACE" => Self::Trace,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What the kernel side is told of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nothing more of it: a tunnel, another protocol, noise.
+    Off,
+    /// Each call, with the first bytes of each turn.
+    Follow,
+    /// Each call, with many bytes of each turn: messages do not keep to turns here.
+    Full,
+}
+
+/// Where a protocol's results go.
+pub trait Sink {
+    /// An exchange ended.
+    fn exchange(&mut self, exchange: &Exchange<'_>);
+    /// The kernel side should treat the connection so from here on.
+    fn verdict(&mut self, conn: ConnId, verdict: Verdict);
+}

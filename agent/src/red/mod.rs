@@ -1,1 +1,361 @@
-//! Placeholder: red.
+//! Rate, errors and duration: every exchange in one series of its service, each counted once.
+//!
+//! Labels are enums and interned ids until a snapshot is made. Every open set has a limit: routes
+//! (see [`route`]), servers, series. What there is no room for is counted in one overflow series a
+//! service and role, so that the sum over all series is the number observed, always.
+
+mod hash;
+mod label;
+mod server;
+mod service;
+
+pub mod route;
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use crate::entity::EntityId;
+use crate::event::Peer;
+use crate::metric::histogram::Histogram;
+use crate::metric::snapshot::{Scope, WallTime};
+use crate::protocol::{Authority, Exchange, Fault, Method, Role};
+
+use hash::ByNumber;
+use label::Labels;
+use route::{Change, Minting, Pattern, RouteId, Rules};
+use server::ServerId;
+use service::{Now, Phase, Service};
+
+/// The name of this family's scope.
+pub const SCOPE: &str = "steth/red";
+
+/// What may be counted apart, and how it is named.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Series a service may have, beside one overflow series for each role.
+    pub series_per_service: usize,
+    /// Series all services may have, beside their overflow series.
+    pub series_total: usize,
+    /// Routes a service may have.
+    pub routes_per_service: usize,
+    /// Routes all services may have.
+    pub routes_total: usize,
+    /// Servers that the requests of a service may be told apart by.
+    pub servers_per_service: usize,
+    /// Configured routes; the first that matches wins.
+    pub routes: Vec<Pattern>,
+    /// Guessed routes are `url.template` and not `http.route`; client requests then have one too.
+    pub guessed_as_template: bool,
+    /// Server series are told apart by the host and port that was asked for.
+    pub server_address: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            series_per_service: 2000,
+            series_total: 20_000,
+            routes_per_service: 256,
+            routes_total: 8192,
+            servers_per_service: 128,
+            routes: Vec::new(),
+            guessed_as_template: false,
+            server_address: false,
+        }
+    }
+}
+
+/// An open connection of a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Open<'a> {
+    /// The client.
+    pub entity: EntityId,
+    /// What its last request was sent to, by its own word.
+    pub authority: Option<Authority<'a>>,
+    /// The other end.
+    pub peer: Peer,
+    /// No request is in flight on it.
+    pub idle: bool,
+}
+
+/// One line of the live view: everything counted for a route.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The service instance.
+    pub entity: EntityId,
+    /// Its side.
+    pub role: Role,
+    /// The route; none where it has none, or beyond the budget of series.
+    pub route: Option<Arc<str>>,
+    /// Exchanges.
+    pub count: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// How long they took: see [`Histogram::since`] and [`Histogram::quantile`].
+    pub duration: Histogram,
+}
+
+/// What this stage says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Exchanges observed.
+    pub observed: u64,
+    /// Those of them that are in an overflow series.
+    pub overflowed: u64,
+    /// Those of them that had a path and are under the route for all others.
+    pub other_route: u64,
+    /// Series there are, without the overflow series.
+    pub series: usize,
+    /// Routes there are.
+    pub routes: usize,
+    /// Services there are.
+    pub services: usize,
+}
+
+/// The stage.
+#[derive(Debug)]
+pub struct Red {
+    config: Config,
+    rules: Rules,
+    services: HashMap<EntityId, Box<Service>, ByNumber>,
+    /// Keyed anew in every process, so that nobody can aim at one place of a memo.
+    hash: RandomState,
+    now: Now,
+    counters: Counters,
+    changes: Vec<Change>,
+}
+
+impl Red {
+    /// Nothing counted; series that come before the first [`Red::tick`] begin at `now`.
+    pub fn new(config: Config, now: WallTime) -> Self {
+        let rules = Rules {
+            patterns: config.routes.clone().into(),
+            per_service: config.routes_per_service,
+            total: config.routes_total,
+        };
+        Self {
+            config,
+            rules,
+            services: HashMap::default(),
+            hash: RandomState::new(),
+            now: Now { since: now, tick: 0 },
+            counters: Counters::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Counts one exchange.
+    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) {
+        let Self { config, rules, services, hash, now, counters, changes } = self;
+        counters.observed += 1;
+        let service = live(services, entity, counters);
+        let role = exchange.role;
+        let status = exchange.status.unwrap_or(0);
+        let wanted = role == Role::Server || config.guessed_as_template;
+        let route = if !wanted || exchange.path.is_empty() {
+            RouteId::NONE
+        } else {
+            let hashed = hash.hash_one(exchange.path);
+            if let Some(route) = service.routes(role).recall(hashed) {
+                route
+            } else {
+                let path = (exchange.path, hashed);
+                let routes = service.routes(role);
+                let route =
+                    routes.resolve(rules, &mut counters.routes, path, minting(exchange), changes);
+                if !changes.is_empty() {
+                    let fewer = service.apply(role, changes, *now, config.guessed_as_template);
+                    counters.series -= fewer;
+                    service.routes(role).release(&mut counters.routes, changes);
+                    changes.clear();
+                }
+                route
+            }
+        };
+        counters.other_route += u64::from(route == RouteId::OTHER);
+        let server = if role == Role::Client || config.server_address {
+            // What a server was reached at says nothing of it where the request does not say it.
+            let unnamed = role == Role::Server && exchange.authority.is_none();
+            if unnamed {
+                ServerId::NONE
+            } else {
+                let limit = config.servers_per_service;
+                service.servers.id(exchange.authority, &exchange.peer, limit, hash)
+            }
+        } else {
+            ServerId::NONE
+        };
+        let labels = Labels {
+            role,
+            method: exchange.method,
+            route,
+            status,
+            fault: label::beyond_status(role, status, exchange.fault),
+            version: exchange.version,
+            server,
+        };
+        if let Some(series) = service.find(labels) {
+            series.record(exchange);
+            return;
+        }
+        let room = service.series.len() < config.series_per_service
+            && counters.series < config.series_total;
+        if room && let Some(series) = service.add(labels, *now) {
+            counters.series += 1;
+            series.record(exchange);
+            return;
+        }
+        counters.overflowed += 1;
+        service.overflow(labels, *now).record(exchange);
+    }
+
+    /// Counts a connect that came to nothing.
+    pub fn connect_failed(&mut self, entity: EntityId, fault: Fault, port: u16) {
+        let service = live(&mut self.services, entity, &mut self.counters);
+        service.connect_failed(fault, port, self.now);
+    }
+
+    /// What is in flight and open at this moment; replaces what was said before.
+    pub fn gauges<'a>(
+        &mut self,
+        active: impl Iterator<Item = (EntityId, Method)>,
+        open: impl Iterator<Item = Open<'a>>,
+    ) {
+        let Self { config, services, hash, now, counters, .. } = self;
+        for service in services.values_mut() {
+            // What has been told once is told as zero from then on.
+            service.active.values_mut().for_each(|(number, _)| *number = 0);
+            service.open.values_mut().for_each(|(number, _)| *number = 0);
+        }
+        for (entity, method) in active {
+            let service = live(services, entity, counters);
+            service.active.entry(method).or_insert((0, now.since)).0 += 1;
+        }
+        for Open { entity, authority, peer, idle } in open {
+            let service = live(services, entity, counters);
+            let server = service.servers.id(authority, &peer, config.servers_per_service, hash);
+            service.open.entry((server, idle)).or_insert((0, now.since)).0 += 1;
+        }
+    }
+
+    /// Requests in flight at a server, as of the last [`Red::gauges`].
+    pub fn in_flight(&self, entity: EntityId) -> i64 {
+        let service = self.services.get(&entity);
+        service.map_or(0, |service| service.active.values().map(|(number, _)| *number).sum())
+    }
+
+    /// A service is gone: its last points stand in one snapshot more, its end in the one after a
+    /// [`Red::tick`], and another tick frees what it held.
+    pub fn retire(&mut self, entity: EntityId) {
+        if let Some(service) = self.services.get_mut(&entity)
+            && service.phase == Phase::Live
+        {
+            service.phase = Phase::Last;
+        }
+    }
+
+    /// Everything as it stands, by service.
+    pub fn snapshot(&self) -> Vec<(EntityId, Scope)> {
+        let scope = |service: &Service| service.scope(self.config.guessed_as_template);
+        let mut scopes: Vec<_> = self
+            .services
+            .iter()
+            .map(|(entity, service)| (*entity, scope(service)))
+            .filter(|(_, scope)| !scope.metrics.is_empty())
+            .collect();
+        scopes.sort_unstable_by_key(|(entity, _)| *entity);
+        scopes
+    }
+
+    /// The snapshot of this moment has been taken: what stands in one snapshot only is forgotten, and
+    /// series that come begin `now`.
+    pub fn tick(&mut self, now: WallTime) {
+        self.now = Now { since: now, tick: self.now.tick + 1 };
+        let counters = &mut self.counters;
+        self.services.retain(|_, service| {
+            service.forget_moved();
+            match service.phase {
+                Phase::Live => {}
+                Phase::Last => service.phase = Phase::Ended,
+                Phase::Ended => {
+                    free(service, counters);
+                    return false;
+                }
+            }
+            true
+        });
+    }
+
+    /// What is counted, by service, role and route: for the live view.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = BTreeMap::new();
+        for (entity, service) in &self.services {
+            if service.phase == Phase::Ended {
+                continue;
+            }
+            // Of what went over the budget only the sum is known, not what failed.
+            let overflow = service.overflow.iter().flatten().map(|s| (&**s, RouteId::NONE, false));
+            let series = service.series.iter().map(|s| (s, s.labels.route, s.labels.failed()));
+            for (series, route, failed) in series.chain(overflow) {
+                let role = series.labels.role;
+                let [duration, ..] = &series.histograms;
+                let row = rows.entry((*entity, role, route)).or_insert_with(|| Row {
+                    entity: *entity,
+                    role,
+                    route: service.route_text(role, route),
+                    count: 0,
+                    errors: 0,
+                    duration: Histogram::new(service::instruments(role)[0]),
+                });
+                row.count += duration.count;
+                if failed {
+                    row.errors += duration.count;
+                }
+                row.duration.merge(duration);
+            }
+        }
+        rows.into_values().collect()
+    }
+
+    /// What this stage says of itself.
+    pub fn counters(&self) -> Counters {
+        Counters { services: self.services.len(), ..self.counters }
+    }
+}
+
+/// The service, made if need be. One that was on its way out comes back; one whose end has been told
+/// begins again.
+fn live<'a>(
+    services: &'a mut HashMap<EntityId, Box<Service>, ByNumber>,
+    entity: EntityId,
+    counters: &mut Counters,
+) -> &'a mut Service {
+    let service = services.entry(entity).or_insert_with(|| Box::new(Service::new()));
+    if service.phase != Phase::Live {
+        if service.phase == Phase::Ended {
+            free(service, counters);
+            **service = Service::new();
+        }
+        service.phase = Phase::Live;
+    }
+    service
+}
+
+fn free(service: &Service, counters: &mut Counters) {
+    counters.series -= service.series.len();
+    counters.routes -= service.server_routes.len() + service.client_routes.len();
+}
+
+/// A request that was refused, or never answered, makes no route.
+fn minting(exchange: &Exchange<'_>) -> Minting {
+    match exchange.status {
+        None | Some(400 | 401 | 403 | 404 | 405 | 410 | 414 | 501) => Minting::Refused,
+        Some(_) => Minting::Allowed,
+    }
+}

@@ -1,1 +1,5 @@
 //! Placeholder: runtime.
+
+pub mod live;
+pub mod log;
+pub mod privilege;

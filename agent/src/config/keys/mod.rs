@@ -1,0 +1,88 @@
+//! Every key of the configuration, with its default, its range and its meaning.
+//!
+//! The comments on the fields are what users read: the reference page and the schema are made of
+//! them. Each section is one file; what the stage it belongs to is given is made there as well.
+
+mod agent;
+mod capture;
+mod filter;
+mod metrics;
+mod otlp;
+mod routes;
+mod services;
+
+pub use agent::{Agent, Host, Limits, Log, LogFormat, LogLevel, Observe, Prometheus};
+pub use capture::{Capture, Tier};
+pub use filter::{Filter, Selection};
+pub use metrics::Metrics;
+pub use otlp::{Compression, HistogramForm, Otlp, Protocol, Temporality};
+pub use routes::{Guessed, Routes};
+pub use services::{Match, ServiceRule};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The configuration of steth. Every key has a default; an empty file is a valid one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How traffic is seen.
+    pub capture: Capture,
+    /// What is watched and what is left alone. Where `include` says nothing, everything is watched;
+    /// `exclude` is stronger than `include`.
+    pub filter: Filter,
+    /// Names for services, first match wins. They are stronger than every name the agent finds,
+    /// but for what a process says of itself with `OTEL_SERVICE_NAME`. In the environment:
+    /// `STETH_SERVICES='[{name: shop, match: {port: 80}}]'`.
+    pub services: Vec<ServiceRule>,
+    /// How request paths become routes.
+    pub routes: Routes,
+    /// How often metrics are reported and how many series they may have.
+    pub metrics: Metrics,
+    /// Where metrics are pushed to.
+    pub otlp: Otlp,
+    /// The HTTP server for `/metrics`, `/healthz` and `/status`.
+    pub prometheus: Prometheus,
+    /// What of the agent's own traffic is watched.
+    pub observe: Observe,
+    /// What the agent says of itself.
+    pub agent: Agent,
+    /// The host that is watched.
+    pub host: Host,
+    /// The agent's own log.
+    pub log: Log,
+    /// Bounds of memory. What is beyond is dropped and counted.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// What no single key can say: a path and what is wrong with it.
+    pub(crate) fn contradiction(&self) -> Option<(&'static [&'static str], &'static str)> {
+        let Otlp { client_key, client_certificate, .. } = &self.otlp;
+        if client_key.is_some() && client_certificate.is_none() {
+            return Some((
+                &["otlp", "client_key"],
+                "set otlp.client_certificate as well: a key without its certificate is of no use",
+            ));
+        }
+        if client_certificate.is_some() && client_key.is_none() {
+            return Some((
+                &["otlp", "client_certificate"],
+                "set otlp.client_key as well: a certificate without its key is of no use",
+            ));
+        }
+        if self.services.iter().any(|rule| rule.matches.is_empty()) {
+            return Some((
+                &["services"],
+                "each rule needs something under `match`: executable, command, cgroup or port",
+            ));
+        }
+        if self.services.iter().any(|rule| rule.name.trim().is_empty()) {
+            return Some((&["services"], "a `name` cannot be empty"));
+        }
+        if self.agent.service_name.trim().is_empty() {
+            return Some((&["agent", "service_name"], "a service name cannot be empty"));
+        }
+        None
+    }
+}

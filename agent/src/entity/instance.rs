@@ -1,0 +1,265 @@
+//! A service instance: what makes it one, and the resource it is exported as.
+//!
+//! `service.instance.id` is a UUIDv5 over the host and the *place* of the service on it: its container,
+//! else its systemd unit, else the host alone, with the service's name. No pid and no start time: an
+//! instance stays itself when its process is restarted, and five thousand short-lived processes of one
+//! program are one instance with one set of series. The executable's path is not in it either: of a
+//! process that has gone before `/proc` was read it is not known, and would make two instances of one.
+//! The price: two servers with one name, started by hand side by side, are counted together; they
+//! are told apart by `OTEL_RESOURCE_ATTRIBUTES` or a rule.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::attributes::Keys;
+use crate::event::{Pid, Timestamp};
+use crate::host::Machine;
+use crate::metric::key::{self, Key};
+use crate::metric::snapshot::{Attribute, Resource, Value};
+
+/// The namespace that the conventions give for `service.instance.id`.
+const NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79_6ed8_e320);
+/// Who makes this telemetry.
+const AGENT: &str = "steth";
+
+/// Where on a host a service is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In a container.
+    Container(String),
+    /// In a systemd unit.
+    Unit(String),
+    /// Anywhere.
+    #[default]
+    Host,
+}
+
+/// What makes an instance one: equal identities are one instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// `service.name`.
+    pub name: String,
+    /// `service.namespace`, if it was declared.
+    pub namespace: Option<String>,
+    /// `service.instance.id`, if it was declared.
+    pub instance: Option<String>,
+    /// Where it is.
+    pub place: Place,
+    /// Other declared attributes, less the version: that of the newest process counts.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Identity {
+    /// `service.instance.id`: the same on every start of the agent.
+    pub fn id(&self, machine: &Machine) -> String {
+        let Self { name, namespace, instance, place, attributes } = self;
+        if let Some(said) = instance {
+            return said.clone();
+        }
+        let host = if machine.id.is_empty() { &machine.name } else { &machine.id };
+        let (kind, place) = match place {
+            Place::Container(id) => ("container", id.as_str()),
+            Place::Unit(unit) => ("unit", unit.as_str()),
+            Place::Host => ("host", ""),
+        };
+        let namespace = namespace.as_deref().unwrap_or_default();
+        let mut facts = vec![host.as_str(), kind, place, namespace, name.as_str()];
+        facts.extend(attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
+        Uuid::new_v5(&NAMESPACE, facts.join("\0").as_bytes()).to_string()
+    }
+}
+
+/// A fact that all processes of an instance should share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shared {
+    /// None has told it yet.
+    #[default]
+    Unknown,
+    /// All that told it told this.
+    One(Arc<str>),
+    /// They differ: it is not told.
+    Many,
+}
+
+impl Shared {
+    /// Takes in what one process tells; true if that changed anything.
+    pub fn learn(&mut self, told: &str) -> bool {
+        match self {
+            Self::Unknown => *self = Self::One(told.into()),
+            Self::One(known) if **known == *told => return false,
+            Self::One(_) => *self = Self::Many,
+            Self::Many => return false,
+        }
+        true
+    }
+}
+
+/// One service instance.
+#[derive(Debug, Default)]
+pub(super) struct Instance {
+    /// What makes it one.
+    pub(super) identity: Identity,
+    /// Processes that are counted to it, those in grace included.
+    pub(super) members: u32,
+    /// Since when it has none.
+    pub(super) idle: Option<Timestamp>,
+    /// When it was told to have ended; it is kept for as long again.
+    pub(super) retired: Option<Timestamp>,
+    /// The executable's name.
+    pub(super) executable: Shared,
+    /// The executable's path.
+    pub(super) path: Shared,
+    /// The runtime's language.
+    pub(super) language: Option<&'static str>,
+    /// `service.version` as the newest process declared it.
+    pub(super) version: Option<String>,
+    /// Declared attributes with their keys.
+    pub(super) declared: Vec<Attribute>,
+    resource: OnceCell<Arc<Resource>>,
+}
+
+/// What holds for every resource.
+#[derive(Debug, Default)]
+pub(super) struct Ground {
+    /// The host.
+    pub(super) machine: Machine,
+    /// The agent's version.
+    pub(super) version: &'static str,
+    /// Attributes the agent was given for all.
+    pub(super) given: Vec<Attribute>,
+}
+
+impl Instance {
+    pub(super) fn new(identity: Identity, keys: &mut Keys) -> Self {
+        let declared = identity
+            .attributes
+            .iter()
+            .filter_map(|(name, value)| Some((keys.of(name)?, Value::Text(value.as_str().into()))))
+            .collect();
+        Self { identity, declared, ..Self::default() }
+    }
+
+    /// Facts have changed: the resource is made anew when it is asked for.
+    pub(super) fn changed(&mut self) {
+        self.resource.take();
+    }
+
+    /// The instance as it is exported.
+    pub(super) fn resource(&self, ground: &Ground) -> Arc<Resource> {
+        self.resource.get_or_init(|| Arc::new(self.build(ground, &[]))).clone()
+    }
+
+    /// One process of it: with its pid, its time of creation, and an instance id of its own.
+    pub(super) fn of_process(
+        &self,
+        ground: &Ground,
+        pid: Pid,
+        serial: u64,
+        made: &str,
+    ) -> Resource {
+        let id = format!("{}-{}-{serial}", self.identity.id(&ground.machine), pid.0);
+        self.build(
+            ground,
+            &[
+                (key::SERVICE_INSTANCE_ID, text(&id)),
+                (key::PROCESS_PID, Value::Int(i64::from(pid.0))),
+                (key::PROCESS_CREATION_TIME, text(made)),
+            ],
+        )
+    }
+
+    fn build(&self, ground: &Ground, own: &[Attribute]) -> Resource {
+        let Ground { machine, version, given } = ground;
+        let Identity { name, namespace, instance: _, place, attributes: _ } = &self.identity;
+        // What stands later wins.
+        let mut all: Vec<Attribute> = vec![(key::OS_TYPE, Value::Static("linux"))];
+        for (key, fact) in [
+            (key::HOST_ID, &machine.id),
+            (key::HOST_NAME, &machine.name),
+            (key::HOST_ARCH, &machine.arch),
+        ] {
+            if !fact.is_empty() {
+                all.push((key, text(fact)));
+            }
+        }
+        all.extend(given.iter().cloned());
+        let facts: [(Key, Option<&str>); 4] = [
+            (key::CONTAINER_ID, if let Place::Container(id) = place { Some(id) } else { None }),
+            (key::PROCESS_EXECUTABLE_NAME, self.executable.one()),
+            (key::PROCESS_EXECUTABLE_PATH, self.path.one()),
+            (key::TELEMETRY_SDK_LANGUAGE, self.language),
+        ];
+        all.extend(facts.into_iter().filter_map(|(key, fact)| Some((key, text(fact?)))));
+        all.extend(self.declared.iter().cloned());
+        if let Some(namespace) = namespace {
+            all.push((key::SERVICE_NAMESPACE, text(namespace)));
+        }
+        if let Some(version) = &self.version {
+            all.push((key::SERVICE_VERSION, text(version)));
+        }
+        all.extend([
+            (key::SERVICE_NAME, text(name)),
+            (key::SERVICE_INSTANCE_ID, text(&self.identity.id(machine))),
+            (key::TELEMETRY_SDK_NAME, Value::Static(AGENT)),
+            (key::TELEMETRY_SDK_VERSION, Value::Static(version)),
+            (key::TELEMETRY_DISTRO_NAME, Value::Static(AGENT)),
+            (key::TELEMETRY_DISTRO_VERSION, Value::Static(version)),
+        ]);
+        all.extend(own.iter().cloned());
+        all.reverse();
+        all.sort_by_key(|(key, _)| *key);
+        all.dedup_by_key(|(key, _)| *key);
+        Resource { attributes: all }
+    }
+}
+
+impl Shared {
+    fn one(&self) -> Option<&str> {
+        if let Self::One(known) = self { Some(known) } else { None }
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine { id: "3d1219c7c4c5404aaa1f6d2a48adfda4".to_owned(), ..Machine::default() }
+    }
+
+    #[test]
+    fn ids_are_stable_and_told_apart_by_name_and_place() {
+        let id = |name: &str, place: Place| {
+            Identity { name: name.to_owned(), place, ..Identity::default() }.id(&machine())
+        };
+        let ids = [
+            id("shop", Place::Host),
+            id("billing", Place::Host),
+            id("shop", Place::Unit("shop.service".to_owned())),
+            id("shop", Place::Container("shop.service".to_owned())),
+            id("shop", Place::Unit("shop@2.service".to_owned())),
+        ];
+        for (i, a) in ids.iter().enumerate() {
+            assert_eq!(ids.iter().position(|b| a == b), Some(i));
+        }
+        // Over host id, place, namespace and name, joined by NUL: a restarted agent gives the same.
+        assert_eq!(id("shop", Place::Host), id("shop", Place::Host));
+        assert!(Uuid::parse_str(&ids[0]).is_ok_and(|u| u.get_version_num() == 5));
+        let said = Identity { instance: Some("i-1".to_owned()), ..Identity::default() };
+        assert_eq!(said.id(&machine()), "i-1");
+    }
+
+    #[test]
+    fn facts_that_processes_differ_in_are_not_told() {
+        let mut shared = Shared::default();
+        let told: Vec<bool> = ["a", "a", "b", "a"].iter().map(|t| shared.learn(t)).collect();
+        assert_eq!(told, [true, false, true, false]);
+        assert_eq!(shared, Shared::Many);
+    }
+}

@@ -1,0 +1,597 @@
+//! The registry: processes by id and time, and the service instances they belong to.
+//!
+//! A program that was seen to start needs no `/proc` for its name: its exec record has arguments and
+//! environment. What the record cannot have (the control group) is read when somebody asks, or taken
+//! from the parent if the process has gone by then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agent_common::{limit, record};
+
+use super::attributes::{Declared, Keys};
+use super::filter::{Filter, Subject};
+use super::instance::{Ground, Identity, Instance, Place};
+use super::lives::{Life, Lives, Program};
+use super::name::{self, Command};
+use super::rule::Rule;
+use super::{Entities, EntityId};
+use crate::event::{Exec, Nanos, Pid, Timestamp};
+use crate::host::process::{compact, otel_only};
+use crate::host::{Anchor, Cgroup, Facts, Machine, Process, Ticks, cgroup, clock, text};
+use crate::metric::key;
+use crate::metric::snapshot::{Attribute, Resource, Value};
+
+/// How far a question for a process that has gone is passed on to its ancestors.
+const ANCESTORS: u8 = 8;
+/// How long after its end a process may still be asked for without a doubt.
+const LATE: Nanos = Nanos(1_000_000_000);
+/// Exec records between two ticks for which `/proc` is read at once.
+const EAGER: u32 = 256;
+/// Processes whose end may have been missed that are looked after with each tick.
+const PATROL: usize = 16;
+/// Changes of the filter's verdicts that wait for the runtime.
+const CHANGES: usize = 65_536;
+/// The instance that stands for all beyond the limit.
+const OTHER: &str = "{other}";
+/// The name of a service of which nothing is known, as the conventions ask.
+const UNKNOWN: &str = "unknown_service";
+
+/// The registry's part of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Lives of processes that are kept.
+    pub processes: usize,
+    /// Service instances that are kept.
+    pub entities: usize,
+    /// How long a process that has ended is remembered.
+    pub process_grace: Nanos,
+    /// How long an instance without processes goes on.
+    pub entity_grace: Nanos,
+    /// Names by configuration; the first that fits counts.
+    pub rules: Vec<Rule>,
+    /// What is observed.
+    pub filter: Filter,
+    /// The agent's own `OTEL_RESOURCE_ATTRIBUTES`: defaults for every resource.
+    pub attributes: String,
+    /// The agent's version.
+    pub version: &'static str,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            processes: 32_768,
+            entities: 4096,
+            process_grace: Nanos(10_000_000_000),
+            entity_grace: Nanos(300_000_000_000),
+            rules: Vec::new(),
+            filter: Filter::default(),
+            attributes: String::new(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// What the registry holds and what it had to leave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lives of processes held now.
+    pub processes: u64,
+    /// Service instances held now.
+    pub entities: u64,
+    /// Lives freed early because there were too many.
+    pub processes_evicted: u64,
+    /// Programs counted to `{other}` because there were too many instances.
+    pub entities_refused: u64,
+    /// Instances that ended.
+    pub entities_retired: u64,
+    /// Programs named without anything to go by.
+    pub unknown: u64,
+    /// Programs that had gone before they were asked for and were taken for their ancestors'.
+    pub inherited: u64,
+    /// Programs whose `OTEL_RESOURCE_ATTRIBUTES` made no sense.
+    pub attributes_malformed: u64,
+    /// Exec records cut short for which `/proc` was not read because there were too many.
+    pub cut_unread: u64,
+    /// Ends of processes that were not told and were found out.
+    pub ends_missed: u64,
+    /// Changes of verdicts that were not told because nobody took them.
+    pub changes_lost: u64,
+}
+
+/// What the kernel side must be told of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Leave it out from now on.
+    Exclude(Pid),
+    /// Do not leave it out any more: another program, or another process of that id.
+    Include(Pid),
+}
+
+/// All processes and service instances that are known.
+pub struct Registry {
+    config: Config,
+    facts: Box<dyn Facts + Send>,
+    ground: Ground,
+    keys: Keys,
+    lives: Lives,
+    instances: HashMap<EntityId, Instance>,
+    by_identity: HashMap<Identity, EntityId>,
+    next: u32,
+    now: Timestamp,
+    anchor: Anchor,
+    eager: u32,
+    changes: Vec<Change>,
+    counts: Counts,
+}
+
+impl Registry {
+    /// A registry that knows nobody yet and asks `facts`.
+    pub fn new(config: Config, machine: Machine, facts: Box<dyn Facts + Send>) -> Self {
+        let mut keys = Keys::default();
+        let declared = Declared::new(None, config.attributes.as_bytes());
+        // What the agent says of its own service is not true of others.
+        let own = [key::SERVICE_NAME, key::SERVICE_INSTANCE_ID, key::SERVICE_VERSION];
+        let given: Vec<Attribute> = declared
+            .attributes
+            .iter()
+            .filter(|(name, _)| own.iter().all(|own| own.0 != name))
+            .filter_map(|(name, value)| Some((keys.of(name)?, Value::Text(value.as_str().into()))))
+            .collect();
+        let mut registry = Self {
+            ground: Ground { machine, version: config.version, given },
+            lives: Lives::new(config.processes),
+            config,
+            facts,
+            keys,
+            instances: HashMap::new(),
+            by_identity: HashMap::new(),
+            next: 0,
+            now: Timestamp::default(),
+            anchor: Anchor::default(),
+            eager: EAGER,
+            changes: Vec::new(),
+            counts: Counts::default(),
+        };
+        // The first instance is the one beyond the limit: there is always a place for it.
+        let other = Identity { name: OTHER.to_owned(), ..Identity::default() };
+        registry.insert(other);
+        registry
+    }
+
+    /// The instance that stands for all beyond the limit.
+    pub const OTHER: EntityId = EntityId(0);
+
+    /// Time has come to `now`. Frees processes, and names the instances that ended: their series are
+    /// to end too. What they stand for can still be asked for until they would have ended once more.
+    pub fn tick(&mut self, now: Timestamp, anchor: Anchor) -> Vec<EntityId> {
+        self.now = self.now.max(now);
+        self.anchor = anchor;
+        self.eager = EAGER;
+        self.patrol();
+        for life in self.lives.expire(self.now, self.config.process_grace) {
+            self.leave(&life);
+        }
+        let grace = self.config.entity_grace;
+        let mut retired = Vec::new();
+        let now = self.now;
+        self.instances.retain(|id, instance| {
+            if let Some(since) = instance.retired {
+                return now.since(since) < grace;
+            }
+            if instance.idle.is_some_and(|since| now.since(since) >= grace) {
+                instance.retired = Some(now);
+                retired.push(*id);
+            }
+            true
+        });
+        for id in &retired {
+            if let Some(instance) = self.instances.get(id) {
+                self.by_identity.remove(&instance.identity);
+            }
+        }
+        retired.sort_unstable();
+        self.counts.entities_retired += retired.len() as u64;
+        retired
+    }
+
+    /// Learns of the processes there are; only needed where a filter must be known before they are asked for.
+    pub fn scan(&mut self) {
+        for pid in self.facts.pids(self.config.processes / 2) {
+            self.of(pid, self.now);
+        }
+    }
+
+    /// Processes whose verdict has changed since this was asked; none without a filter.
+    pub fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// What is held and what was left out.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            processes: self.lives.len() as u64,
+            entities: self.instances.len() as u64,
+            processes_evicted: self.lives.evicted,
+            ..self.counts
+        }
+    }
+
+    /// A process for itself: its instance's resource with pid, time of creation and its own instance id.
+    pub fn process_resource(&mut self, pid: Pid, when: Timestamp) -> Option<Resource> {
+        let entity = self.of(pid, when);
+        let life = self.lives.at(pid, when)?;
+        let made = match life.started {
+            Some(started) => self.anchor.wall_of_boot(started.since_boot()),
+            None => self.anchor.wall(life.from),
+        };
+        let started = life.started.unwrap_or(Ticks::of_boot(self.anchor.boot(life.from)));
+        let instance = self.instances.get(&entity)?;
+        Some(instance.of_process(&self.ground, pid, started.0, &clock::iso8601(made)))
+    }
+
+    /// Ends of processes may be lost with a full ring; without this their instances would never end.
+    fn patrol(&mut self) {
+        for (pid, serial, started) in self.lives.sample(PATROL) {
+            if !self.facts.is_alive(pid, started) {
+                let (now, at) = (self.now, self.now);
+                let is_last = self.lives.last(pid).is_some_and(|life| life.serial == serial);
+                if is_last {
+                    self.lives.end(pid, at, now);
+                    self.counts.ends_missed += 1;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, life: Life) -> u64 {
+        if let Some(entity) = life.entity
+            && let Some(instance) = self.instances.get_mut(&entity)
+        {
+            instance.members += 1;
+            instance.idle = None;
+        }
+        let (serial, freed) = self.lives.begin(life, self.now);
+        for life in freed {
+            self.leave(&life);
+        }
+        serial
+    }
+
+    fn leave(&mut self, life: &Life) {
+        if let Some(instance) = life.entity.and_then(|entity| self.instances.get_mut(&entity)) {
+            instance.members = instance.members.saturating_sub(1);
+            // The one beyond the limit never ends.
+            if instance.members == 0 && life.entity != Some(Self::OTHER) {
+                instance.idle = Some(self.now);
+            }
+        }
+    }
+
+    fn program(&self, process: &Process) -> Program {
+        let Process { comm, exe, cwd, args, env, .. } = process;
+        let command = Command::new(comm, exe.as_deref(), cwd.as_deref(), args);
+        Program {
+            named: name::name(&command),
+            path: exe.clone(),
+            command: if self.config.rules.is_empty() {
+                String::new()
+            } else {
+                command.args.join(" ")
+            },
+            env: env.clone(),
+        }
+    }
+
+    /// Asks for a process of which there is no record, and remembers the answer.
+    fn meet(&mut self, pid: Pid, from: Timestamp, when: Timestamp) -> u64 {
+        let Ok(process) = self.facts.process(pid) else {
+            let serial = self.begin(Life { pid, from, ..Life::default() });
+            // Nobody will tell its end.
+            self.lives.end(pid, when, self.now);
+            return serial;
+        };
+        let program = self.program(&process);
+        self.begin(Life {
+            pid,
+            from,
+            started: Some(process.started),
+            parent: process.parent,
+            program: Some(Arc::new(program)),
+            cgroup: Some(Arc::new(process.cgroup)),
+            own_cgroup: true,
+            ..Life::default()
+        })
+    }
+
+    /// The life that `pid` led at `when`, met if need be.
+    fn life(&mut self, pid: Pid, when: Timestamp) -> u64 {
+        let Some(life) = self.lives.at(pid, when) else {
+            return self.meet(pid, Timestamp::default(), when);
+        };
+        let (serial, started) = (life.serial, life.started);
+        let Some(ended) = life.ended.filter(|ended| when.since(*ended) > LATE) else {
+            return serial;
+        };
+        if std::mem::replace(&mut life.checked, true) {
+            return serial;
+        }
+        // Long after its end: another process of that id, whose records were lost?
+        match self.facts.process(pid) {
+            Ok(process) if started.is_none_or(|started| started != process.started) => {
+                let program = Arc::new(self.program(&process));
+                self.begin(Life {
+                    pid,
+                    from: ended,
+                    started: Some(process.started),
+                    parent: process.parent,
+                    program: Some(program),
+                    cgroup: Some(Arc::new(process.cgroup)),
+                    own_cgroup: true,
+                    ..Life::default()
+                })
+            }
+            _ => serial,
+        }
+    }
+
+    /// The instance of a life, found out when it is asked for the first time.
+    fn resolve(&mut self, pid: Pid, serial: u64, depth: u8) -> EntityId {
+        let Some(life) = self.lives.get(pid, serial) else { return Self::OTHER };
+        if let Some(entity) = life.entity {
+            return entity;
+        }
+        let (parent, from, lives) = (life.parent, life.from, life.ended.is_none());
+        let own_cgroup = life.own_cgroup;
+        let mut cgroup = life.cgroup.clone();
+        let mut program = life.program.clone();
+        if program.is_none()
+            && lives
+            && let Ok(process) = self.facts.process(pid)
+        {
+            program = Some(Arc::new(self.program(&process)));
+            cgroup = Some(Arc::new(process.cgroup));
+        } else if !own_cgroup
+            && lives
+            && let Ok(read) = self.facts.cgroup(pid)
+        {
+            cgroup = Some(Arc::new(read));
+        }
+        if (program.is_none() || cgroup.is_none()) && parent != Pid(0) && parent != pid && depth > 0
+        {
+            let ancestor = self.life(parent, from);
+            if program.is_none() {
+                // It has gone and nobody knows what it was: what its parent is.
+                let entity = self.resolve(parent, ancestor, depth - 1);
+                self.counts.inherited += 1;
+                return self.join(pid, serial, entity, false);
+            }
+            if cgroup.is_none() {
+                cgroup = self.lives.get(parent, ancestor).and_then(|life| life.cgroup.clone());
+                self.counts.inherited += u64::from(cgroup.is_some());
+            }
+        }
+        let cgroup = cgroup.unwrap_or_default();
+        let program = program.unwrap_or_default();
+        let entity = self.intern(&program, &cgroup);
+        let excluded = !self.config.filter.is_empty() && {
+            let service = self.instances.get(&entity).map_or("", |i| i.identity.name.as_str());
+            let subject = Subject {
+                executable: &program.named.executable,
+                path: program.path.as_deref(),
+                service,
+                cgroup: &cgroup.path,
+            };
+            !self.config.filter.watches(&subject)
+        };
+        if let Some(life) = self.lives.get(pid, serial) {
+            life.cgroup = Some(cgroup);
+            life.program = Some(program);
+        }
+        self.join(pid, serial, entity, excluded)
+    }
+
+    fn join(&mut self, pid: Pid, serial: u64, entity: EntityId, excluded: bool) -> EntityId {
+        let Some(life) = self.lives.get(pid, serial) else {
+            return entity;
+        };
+        life.entity = Some(entity);
+        life.excluded = excluded;
+        let lives = life.ended.is_none();
+        if let Some(instance) = self.instances.get_mut(&entity) {
+            instance.members += 1;
+            instance.idle = None;
+        }
+        if excluded && lives {
+            self.change(Change::Exclude(pid));
+        }
+        entity
+    }
+
+    fn change(&mut self, change: Change) {
+        if self.changes.len() < CHANGES {
+            self.changes.push(change);
+        } else {
+            self.counts.changes_lost += 1;
+        }
+    }
+
+    fn intern(&mut self, program: &Program, cgroup: &Cgroup) -> EntityId {
+        let mut declared = Declared::of_env(&program.env);
+        self.counts.attributes_malformed += u64::from(declared.malformed);
+        let Program { named, path, command, env: _ } = program;
+        let rule = || {
+            let mut rules = self.config.rules.iter();
+            let path = path.as_deref();
+            let rule =
+                rules.find(|rule| rule.fits(&named.executable, path, command, &cgroup.path))?;
+            Some(rule.name.clone())
+        };
+        let unit = || cgroup.unit.as_deref().map(cgroup::name_of_unit);
+        let name = declared.service.clone().or_else(rule).or_else(unit);
+        let name = name.or_else(|| named.name.clone()).filter(|name| !name.is_empty());
+        self.counts.unknown += u64::from(name.is_none());
+        let version = declared.take(key::SERVICE_VERSION);
+        let place = match (&cgroup.container, &cgroup.unit) {
+            (Some(id), _) => Place::Container(id.clone()),
+            (None, Some(unit)) => Place::Unit(unit.clone()),
+            (None, None) => Place::Host,
+        };
+        let identity = Identity {
+            name: name.unwrap_or_else(|| UNKNOWN.to_owned()),
+            namespace: declared.take(key::SERVICE_NAMESPACE),
+            instance: declared.take(key::SERVICE_INSTANCE_ID),
+            place,
+            attributes: declared.attributes,
+        };
+        let entity = match self.by_identity.get(&identity) {
+            Some(known) => *known,
+            None if self.instances.len() > self.config.entities => {
+                self.counts.entities_refused += 1;
+                return Self::OTHER;
+            }
+            None => self.insert(identity),
+        };
+        if let Some(instance) = self.instances.get_mut(&entity) {
+            let mut changed = false;
+            if !named.executable.is_empty() {
+                changed |= instance.executable.learn(&named.executable);
+            }
+            if let Some(path) = path {
+                changed |= instance.path.learn(path);
+            }
+            if version.is_some() && instance.version != version {
+                instance.version = version;
+                changed = true;
+            }
+            if named.language.is_some() && instance.language.is_none() {
+                instance.language = named.language;
+                changed = true;
+            }
+            if changed {
+                instance.changed();
+            }
+        }
+        entity
+    }
+
+    fn insert(&mut self, identity: Identity) -> EntityId {
+        let entity = EntityId(self.next);
+        self.next = self.next.saturating_add(1);
+        self.instances.insert(entity, Instance::new(identity.clone(), &mut self.keys));
+        self.by_identity.insert(identity, entity);
+        entity
+    }
+
+    /// The program of an exec record; `/proc` is asked if the record was cut and the process lives.
+    fn started(&mut self, exec: &Exec<'_>, life: &mut Life) {
+        let record::Exec { comm, started, .. } = exec.header;
+        let comm = comm.split(|b| *b == 0).next().unwrap_or_default();
+        let mut process = Process {
+            pid: life.pid,
+            parent: life.parent,
+            started: Ticks::of_boot(Nanos(*started)),
+            comm: text::text(comm),
+            args: compact(exec.args),
+            env: otel_only(exec.env),
+            ..Process::default()
+        };
+        let mut program = self.program(&process);
+        let is_cut = exec.args.len() >= limit::EXEC_ARGS || exec.env.len() >= limit::EXEC_ENV;
+        if is_cut || program.named.wants_cwd {
+            if self.eager == 0 {
+                self.counts.cut_unread += 1;
+            } else {
+                self.eager -= 1;
+                if let Ok(read) = self.facts.process(life.pid)
+                    && read.started == process.started
+                {
+                    process = Process { comm: process.comm, ..read };
+                    program = self.program(&process);
+                    life.cgroup = Some(Arc::new(process.cgroup));
+                    life.own_cgroup = true;
+                }
+            }
+        }
+        life.started = Some(process.started);
+        life.program = Some(Arc::new(program));
+    }
+}
+
+impl Entities for Registry {
+    fn exec(&mut self, exec: &Exec<'_>) {
+        let pid = Pid(exec.header.tgid);
+        let mut life = Life {
+            pid,
+            from: Timestamp(exec.header.time),
+            parent: Pid(exec.header.parent),
+            ..Life::default()
+        };
+        let mut was_excluded = false;
+        if let Some(before) = self.lives.last(pid).filter(|life| life.ended.is_none()) {
+            life.cgroup.clone_from(&before.cgroup);
+            was_excluded = before.excluded;
+        } else if let Some(parent) = self.lives.last(life.parent) {
+            life.cgroup.clone_from(&parent.cgroup);
+        }
+        self.started(exec, &mut life);
+        let serial = self.begin(life);
+        if !self.config.filter.is_empty() {
+            self.resolve(pid, serial, ANCESTORS);
+            let excluded = self.lives.get(pid, serial).is_some_and(|life| life.excluded);
+            if was_excluded && !excluded {
+                self.change(Change::Include(pid));
+            }
+        }
+    }
+
+    fn fork(&mut self, fork: &record::Fork) {
+        let (pid, parent) = (Pid(fork.child), Pid(fork.parent));
+        let from = Timestamp(fork.time);
+        let mut life = Life { pid, parent, from, ..Life::default() };
+        if let Some(parent) = self.lives.last(parent).filter(|life| life.ended.is_none()) {
+            life.program.clone_from(&parent.program);
+            life.cgroup.clone_from(&parent.cgroup);
+            life.entity = parent.entity;
+            life.excluded = parent.excluded;
+        }
+        let excluded = life.excluded;
+        self.begin(life);
+        if excluded {
+            self.change(Change::Exclude(pid));
+        }
+    }
+
+    fn exit(&mut self, exit: &record::Exit) {
+        let pid = Pid(exit.tgid);
+        let ending = self.lives.last(pid).filter(|life| life.ended.is_none());
+        if ending.is_some_and(|life| life.excluded) {
+            self.change(Change::Include(pid));
+        }
+        self.lives.end(pid, Timestamp(exit.time), self.now);
+    }
+
+    fn of(&mut self, pid: Pid, when: Timestamp) -> EntityId {
+        let serial = self.life(pid, when);
+        self.resolve(pid, serial, ANCESTORS)
+    }
+
+    fn watched(&mut self, pid: Pid, when: Timestamp) -> bool {
+        if self.config.filter.is_empty() {
+            return true;
+        }
+        let serial = self.life(pid, when);
+        self.resolve(pid, serial, ANCESTORS);
+        self.lives.get(pid, serial).is_none_or(|life| !life.excluded)
+    }
+
+    fn resource(&self, entity: EntityId) -> Arc<Resource> {
+        let instance = self.instances.get(&entity).or_else(|| self.instances.get(&Self::OTHER));
+        instance.map(|instance| instance.resource(&self.ground)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

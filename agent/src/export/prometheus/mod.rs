@@ -1,0 +1,129 @@
+//! Snapshots as Prometheus text 0.0.4, or as OpenMetrics 1.0 for those who ask.
+//!
+//! A pure function: families by name, series by labels, so that equal snapshots give equal texts.
+//! Histograms have the explicit bounds; series that have ended are not there any more.
+
+mod family;
+mod format;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub use format::Format;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Write;
+
+use crate::metric::exposition::{INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
+use crate::metric::key::{SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE};
+use crate::metric::snapshot::{Attribute, Resource, Snapshot, Value};
+use family::Family;
+use name::{LabelSet, label_value};
+
+/// A text and what is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The body of the answer.
+    pub text: String,
+    /// Series left out because another one has the same name and labels.
+    pub clashes: u64,
+    /// Series left out because their data does not fit their instrument.
+    pub malformed: u64,
+}
+
+/// All series of a snapshot as text.
+pub fn render(snapshot: &Snapshot, format: Format) -> String {
+    render_counted(snapshot, format).text
+}
+
+/// The same, with what was left out.
+pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
+    let mut targets: BTreeMap<Identity, String> = BTreeMap::new();
+    let mut families: BTreeMap<String, Family<'_>> = BTreeMap::new();
+    for entry in &snapshot.resources {
+        let identity = Identity::of(&entry.resource);
+        let common = identity.labels();
+        if let Entry::Vacant(target) = targets.entry(identity) {
+            let mut labels = common.clone();
+            labels.extend(entry.resource.attributes.iter().filter(|(key, _)| !is_identity(*key)));
+            target.insert(labels.text());
+        }
+        for metric in entry.scopes.iter().flat_map(|scope| &scope.metrics) {
+            let name = name::metric(metric.instrument);
+            let family =
+                families.entry(name).or_insert_with(|| Family::new(metric.instrument, format));
+            for point in &metric.points {
+                let mut labels = common.clone();
+                labels.extend(point.attributes.iter());
+                family.add(metric.instrument, labels, point);
+            }
+        }
+    }
+    let mut rendered = Rendered { text: String::new(), clashes: 0, malformed: 0 };
+    write_targets(&mut rendered.text, &targets, format);
+    for (name, family) in families {
+        family.write(&name, &mut rendered);
+    }
+    if format == Format::OpenMetrics {
+        rendered.text.push_str("# EOF\n");
+    }
+    rendered
+}
+
+/// What Prometheus tells targets apart by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    job: String,
+    instance: String,
+}
+
+impl Identity {
+    fn of(resource: &Resource) -> Self {
+        let text = |wanted| {
+            let found = resource.attributes.iter().find(|(key, _)| *key == wanted);
+            found.map(|(_, value)| label_value(value)).unwrap_or_default()
+        };
+        let (namespace, name) = (text(SERVICE_NAMESPACE), text(SERVICE_NAME));
+        let job = if namespace.is_empty() { name } else { format!("{namespace}/{name}") };
+        Self { job, instance: text(SERVICE_INSTANCE_ID) }
+    }
+
+    fn labels(&self) -> LabelSet {
+        let mut labels = LabelSet::default();
+        for (name, value) in [(INSTANCE, &self.instance), (JOB, &self.job)] {
+            if !value.is_empty() {
+                labels.add(name, value);
+            }
+        }
+        labels
+    }
+}
+
+fn is_identity(key: crate::metric::key::Key) -> bool {
+    [SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID].contains(&key)
+}
+
+fn write_targets(text: &mut String, targets: &BTreeMap<Identity, String>, format: Format) {
+    if targets.is_empty() {
+        return;
+    }
+    let (family, kind) = match format {
+        Format::Text => (TARGET_INFO, "gauge"),
+        Format::OpenMetrics => (TARGET, "info"),
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "# HELP {family} {TARGET_HELP}\n# TYPE {family} {kind}");
+    for labels in targets.values() {
+        let _ = writeln!(text, "{TARGET_INFO}{labels} 1");
+    }
+}
+
+/// Attributes as they are lent.
+impl<'a> Extend<&'a Attribute> for LabelSet {
+    fn extend<I: IntoIterator<Item = &'a (crate::metric::key::Key, Value)>>(&mut self, from: I) {
+        for (key, value) in from {
+            self.add(&name::label(key.0), &label_value(value));
+        }
+    }
+}

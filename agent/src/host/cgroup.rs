@@ -1,0 +1,195 @@
+//! The control group of a process, and what its path tells: a container, a systemd unit.
+
+use super::text;
+
+/// Where a process stands in the hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cgroup {
+    /// The path that says most: of the unified hierarchy if it is in use, else of systemd's, else of any.
+    pub path: String,
+    /// The container.
+    pub container: Option<String>,
+    /// The systemd unit with its suffix (`foo@1.service`), unless it is in a container.
+    pub unit: Option<String>,
+}
+
+impl Cgroup {
+    /// From the content of `/proc/PID/cgroup` (v1, v2 and hybrid).
+    pub fn parse(content: &[u8]) -> Self {
+        let mut unified = None;
+        let mut systemd = None;
+        let mut any: Option<String> = None;
+        let mut container = None;
+        for line in content.split(|b| *b == b'\n').take(64) {
+            let mut fields = line.splitn(3, |b| *b == b':');
+            let (Some(_), Some(controllers), Some(path)) =
+                (fields.next(), fields.next(), fields.next())
+            else {
+                continue;
+            };
+            // The group may have been removed below the process.
+            let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+            let path = text::limited(path, 4096);
+            container = container.or_else(|| container_of(&path));
+            match controllers {
+                b"" => unified = Some(path),
+                b"name=systemd" => systemd = Some(path),
+                _ if any.as_ref().is_none_or(|a| a.len() < path.len()) => any = Some(path),
+                _ => {}
+            }
+        }
+        let says = |path: &Option<String>| path.as_ref().is_some_and(|p| p != "/");
+        let path = [&unified, &systemd, &any]
+            .into_iter()
+            .find(|p| says(p))
+            .or([&unified, &systemd, &any].into_iter().find(|p| p.is_some()))
+            .cloned()
+            .flatten()
+            .unwrap_or_default();
+        let unit = if container.is_some() {
+            None
+        } else {
+            // On a hybrid host the unified hierarchy may be empty and systemd's own be in use.
+            [unified, systemd].into_iter().flatten().find_map(|path| unit_of(&path))
+        };
+        Self { path, container, unit }
+    }
+
+    /// True if the path alone cannot tell: it is the root of a namespace, or above it.
+    pub fn is_namespaced(&self) -> bool {
+        self.container.is_none() && (self.path == "/" || self.path.starts_with("/.."))
+    }
+}
+
+/// The container id in a cgroup path, innermost first.
+///
+/// Known: docker, containerd, CRI-O, podman, kubelet with either driver, ECS on EC2 and Fargate,
+/// LXC, Garden, and the job containers of CI runners.
+pub fn container_of(path: &str) -> Option<String> {
+    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let parent = |i: usize| i.checked_sub(1).and_then(|i| segments.get(i)).copied().unwrap_or("");
+    segments.iter().enumerate().rev().find_map(|(i, segment)| {
+        of_segment(segment, parent(i), parent(i.saturating_sub(1))).map(str::to_owned)
+    })
+}
+
+fn of_segment<'a>(segment: &'a str, parent: &str, grandparent: &str) -> Option<&'a str> {
+    if let Some(name) = segment.strip_prefix("lxc.payload.") {
+        return (!name.is_empty()).then_some(name);
+    }
+    match parent {
+        "lxc" | "lxc.payload" => return Some(segment),
+        "garden" if segment.len() >= 8 && segment.bytes().all(hex_or_dash) => return Some(segment),
+        _ => {}
+    }
+    // Fargate: /ecs/<task>/<task>-<number>.
+    if grandparent == "ecs"
+        && let Some(number) = segment.strip_prefix(parent).and_then(|s| s.strip_prefix('-'))
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Some(segment);
+    }
+    if is_id(segment) {
+        return Some(segment);
+    }
+    // kubepods-pod<uid>.slice:cri-containerd:<id>
+    if let Some((_, id)) = segment.rsplit_once(':')
+        && is_id(id)
+    {
+        return Some(id);
+    }
+    let (runtime, id) = segment.strip_suffix(".scope").unwrap_or(segment).rsplit_once('-')?;
+    (is_id(id) && !runtime.ends_with("conmon")).then_some(id)
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn hex_or_dash(b: u8) -> bool {
+    matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-')
+}
+
+/// The container id in `/proc/PID/mountinfo`: for a process whose cgroup path is hidden by a namespace.
+///
+/// The engines bind files of their own per-container directory (`hostname`, `resolv.conf`) into
+/// the container. The sandbox directories of containerd are those of the pod, and do not count.
+pub fn container_of_mounts(mountinfo: &[u8]) -> Option<String> {
+    mountinfo.split(|b| *b == b'\n').take(4096).find_map(|line| {
+        let mut fields = line.split(|b| *b == b' ').skip(3);
+        let source = std::str::from_utf8(fields.next()?).ok()?;
+        let mut segments = source.split('/').rev();
+        let _file = segments.next()?;
+        let mut before = segments.next()?;
+        for segment in segments {
+            if matches!(segment, "containers" | "overlay-containers" | "docker" | "libpod")
+                && is_id(before)
+            {
+                return Some(before.to_owned());
+            }
+            before = segment;
+        }
+        // A cgroup mount of version 1 shows the hidden part of the path as its root.
+        let rest: Vec<&[u8]> = fields.collect();
+        let dash = rest.iter().position(|f| *f == b"-")?;
+        (*rest.get(dash + 1)? == b"cgroup").then(|| container_of(source)).flatten()
+    })
+}
+
+/// The systemd service in a cgroup path, as systemd names it.
+///
+/// Scopes and slices are not services, nor is the manager of a user's services.
+pub fn unit_of(path: &str) -> Option<String> {
+    if path.split('/').any(|s| s.starts_with("kubepods") || s == "docker") {
+        return None;
+    }
+    for segment in path.split('/').rev() {
+        if let Some(name) = segment.strip_suffix(".service") {
+            if name.is_empty() || name.starts_with("user@") {
+                return None;
+            }
+            return Some(segment.to_owned());
+        }
+        // What is below a scope or a slice and above no service belongs to none.
+        if is_unit(segment, ".scope") || is_unit(segment, ".slice") {
+            return None;
+        }
+    }
+    None
+}
+
+fn is_unit(segment: &str, suffix: &str) -> bool {
+    segment.len() > suffix.len() && segment.ends_with(suffix)
+}
+
+/// The service's name in a unit: `foo\x2dbar@1.service` is `foo-bar`.
+pub fn name_of_unit(unit: &str) -> String {
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    let name = match name.split_once('@') {
+        Some((template, _)) if !template.is_empty() => template,
+        _ => name,
+    };
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if let [b'\\', b'x', high, low, ..] = *rest
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            bytes.push(high * 16 + low);
+            rest = rest.get(4..).unwrap_or_default();
+            continue;
+        }
+        bytes.push(first);
+        rest = tail;
+    }
+    text::text(&bytes)
+}
+
+fn digit(hex: u8) -> Option<u8> {
+    char::from(hex).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+#[cfg(test)]
+#[path = "cgroup_tests.rs"]
+mod tests;

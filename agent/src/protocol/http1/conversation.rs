@@ -1,0 +1,661 @@
+//! One connection that does not keep to one request and one answer a pair: both directions as
+//! streams, and the requests that await their answers.
+//!
+//! Each direction is in one of three phases:
+//!
+//! | phase | bytes | a gap |
+//! | --- | --- | --- |
+//! | `Start` | a head, kept until it is whole | the head is cut: the message ends by the turn |
+//! | `Body` | counted until the framing says it ended | counted; chunks may lose their framing |
+//! | `Lost` | passed over until a turn begins with a first line | passed over |
+//!
+//! Requests are answered in order. An answer whose end cannot be seen ends when the next request
+//! begins, or when the next turn of answers begins with a status line.
+
+use std::collections::VecDeque;
+
+use super::Limits;
+use super::body::{Body, Took};
+use super::counters::{Count, Counters};
+use super::head::{self, Head, Request};
+use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::flow::{Capture, Stream};
+use crate::protocol::{Authority, Exchange, Fault, Method, Role, Sink, Verdict, Version};
+
+/// Bytes of one turn after which silence may mean more of it.
+const CARRIED: u64 = agent_common::limit::SEGMENT_LARGE as u64;
+/// Turns of noise after which the connection is told no more of.
+const NOISE: u8 = 4;
+
+/// Which of the two is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Ask,
+    Answer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Start,
+    Body(Body),
+    Lost,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) stream: Stream,
+    pub(super) phase: Phase,
+    /// Length of the kept head when it was last read to see whether it can become one.
+    checked: usize,
+}
+
+/// A request that awaits its answer, or the end of it.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) method: Method,
+    pub(super) path: Box<str>,
+    pub(super) host: Option<Box<str>>,
+    pub(super) port: Option<u16>,
+    pub(super) version: Option<Version>,
+    pub(super) begun: Timestamp,
+    pub(super) pid: Pid,
+    pub(super) body: u64,
+}
+
+impl Open {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.path.len() + self.host.as_ref().map_or(0, |host| host.len())
+    }
+}
+
+/// The answer in progress; it belongs to the first of the open requests, if it was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answering {
+    pub(super) status: Option<u16>,
+    pub(super) version: Option<Version>,
+    pub(super) body: u64,
+    /// What a head that was not seen whole said of the body's length.
+    pub(super) declared: Option<u64>,
+    /// Whether the last bytes known end a chunked body, if any are known.
+    pub(super) ending: Option<bool>,
+    pub(super) asked: bool,
+    /// The process that answers, where it is known.
+    pub(super) pid: Option<Pid>,
+}
+
+/// What an event brings besides its bytes.
+pub(super) struct Cx<'a, S> {
+    pub(super) conn: ConnId,
+    /// The process that moved the bytes.
+    pub(super) pid: Pid,
+    pub(super) limits: &'a Limits,
+    pub(super) counters: &'a mut Counters,
+    pub(super) sink: &'a mut S,
+    /// Why the event brought no request, if it brought none.
+    pub(super) note: Option<Count>,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) role: Role,
+    pub(super) peer: Peer,
+    /// The process that moved bytes last.
+    pub(super) pid: Pid,
+    pub(super) ask: Side,
+    pub(super) answer: Side,
+    pub(super) queue: VecDeque<Open>,
+    pub(super) answering: Option<Answering>,
+    /// Whether the body in progress on the asking side is that of the last open request.
+    asking: bool,
+    /// Bytes that are no request have come, since then, and nobody answered them.
+    pub(super) noise: Option<(Timestamp, Option<Method>)>,
+    noises: u8,
+    /// Nothing of the connection was understood so far, and it is older than the observation.
+    late: bool,
+    /// A tunnel, another protocol, or noise.
+    pub(super) opaque: bool,
+    /// Its records are segments.
+    pub(super) followed: bool,
+    /// The kernel side was asked to carry more of it.
+    full: bool,
+    /// The pair that would come next, when it is not followed.
+    pub(super) next: u32,
+    pub(super) mark: Mark,
+    /// The place of the last request on it, for connections that are idle.
+    pub(super) place: Option<(Box<str>, Option<u16>)>,
+    weight: usize,
+}
+
+/// What sweeps have seen of the connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    /// Sweeps in a row that did not show it.
+    pub(super) missed: u8,
+    /// Shown by the sweep in progress.
+    pub(super) seen: bool,
+    /// When a sweep last showed it, and how far both directions had come, with the times of that.
+    pub(super) progress: Option<(Timestamp, [(u64, Timestamp); 2])>,
+}
+
+impl Conversation {
+    pub(super) fn new(role: Role, peer: Peer, late: bool) -> Self {
+        let side = || Side { stream: Stream::default(), phase: Phase::Start, checked: 0 };
+        Self {
+            role,
+            peer,
+            pid: Pid::default(),
+            ask: side(),
+            answer: side(),
+            queue: VecDeque::new(),
+            answering: None,
+            asking: false,
+            noise: None,
+            noises: 0,
+            late,
+            opaque: false,
+            followed: false,
+            full: false,
+            next: 0,
+            mark: Mark::default(),
+            place: None,
+            weight: 0,
+        }
+    }
+
+    /// Begins in the middle: nothing is a head until a turn begins with one.
+    pub(super) fn lose(&mut self) {
+        self.ask.phase = Phase::Lost;
+        self.answer.phase = Phase::Lost;
+    }
+
+    pub(super) fn side(&mut self, way: Way) -> &mut Side {
+        match way {
+            Way::Ask => &mut self.ask,
+            Way::Answer => &mut self.answer,
+        }
+    }
+
+    /// Whether nothing has to be remembered for what comes next.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let rests = |side: &Side| side.phase == Phase::Start && side.stream.held().is_empty();
+        let idle = self.queue.is_empty() && self.noise.is_none();
+        idle && rests(&self.ask) && rests(&self.answer) && !self.opaque && !self.followed
+    }
+
+    /// Whether all that is remembered is a request's body that ends by the turn.
+    pub(super) fn is_loose(&self) -> bool {
+        let idle = self.queue.is_empty() && self.answering.is_none() && self.noise.is_none();
+        let ended = matches!(self.ask.phase, Phase::Body(Body::Turn) | Phase::Start);
+        idle && ended && self.answer.phase == Phase::Start && !self.opaque && !self.followed
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn weight(&self) -> usize {
+        let held = self.ask.stream.weight() + self.answer.stream.weight();
+        size_of::<Self>() + self.weight + held
+    }
+
+    /// Takes a capture of one direction.
+    pub(super) fn capture<S: Sink>(&mut self, way: Way, capture: &Capture<'_>, cx: &mut Cx<'_, S>) {
+        if self.opaque {
+            cx.note.get_or_insert(Count::Opaque);
+            return;
+        }
+        self.pid = cx.pid;
+        if capture.turn && !capture.data.is_empty() {
+            self.turn(way, capture.data, cx);
+        }
+        let accepted = self.side(way).stream.accept(capture);
+        self.gap(way, accepted.before, accepted.before_time, cx);
+        let mut data = accepted.data;
+        while !data.is_empty() && !self.opaque {
+            let taken = match self.side(way).phase {
+                Phase::Start => self.start(way, data, capture.first, capture.last, cx),
+                Phase::Body(_) => self.body(way, data, capture.last, cx),
+                Phase::Lost => {
+                    cx.note.get_or_insert(Count::Continued);
+                    data.len()
+                }
+            };
+            data = data.get(taken..).unwrap_or_default();
+        }
+        self.gap(way, accepted.after, capture.last, cx);
+    }
+
+    /// Notes how far a direction has come by the word of the other's record. What is only counted
+    /// is taken at once. A head is not given up for it: its bytes may be in a record on its way,
+    /// when two threads are on the two directions.
+    pub(super) fn claim<S: Sink>(
+        &mut self,
+        way: Way,
+        end: u64,
+        time: Timestamp,
+        cx: &mut Cx<'_, S>,
+    ) {
+        let side = self.side(way);
+        side.stream.claim(end, time);
+        let Some((bytes, time)) = side.stream.claimed() else { return };
+        let sure = match side.phase {
+            Phase::Body(Body::Length(left)) => bytes.min(left),
+            Phase::Body(_) if side.stream.carried() >= CARRIED => bytes,
+            _ => 0,
+        };
+        if sure > 0 {
+            side.stream.skip(sure, time);
+            self.gap(way, sure, time, cx);
+        }
+    }
+
+    /// Accounts for how far a direction has come, whatever is in the way.
+    pub(super) fn reach<S: Sink>(
+        &mut self,
+        way: Way,
+        end: u64,
+        time: Timestamp,
+        cx: &mut Cx<'_, S>,
+    ) {
+        let side = self.side(way);
+        let bytes = side.stream.end().map_or(0, |at| end.saturating_sub(at));
+        if bytes > 0 && !self.opaque {
+            self.side(way).stream.skip(bytes, time);
+            self.gap(way, bytes, time, cx);
+        }
+    }
+
+    /// A turn begins: what could not be told to have ended may have.
+    fn turn<S: Sink>(&mut self, way: Way, data: &[u8], cx: &mut Cx<'_, S>) {
+        match way {
+            Way::Ask => {
+                if matches!(self.ask.phase, Phase::Lost | Phase::Body(Body::Turn))
+                    && head::may_ask(data)
+                {
+                    self.ask.phase = Phase::Start;
+                    self.asking = false;
+                }
+            }
+            Way::Answer if !head::may_answer(data) => {}
+            Way::Answer => match self.answer.phase {
+                Phase::Lost => self.answer.phase = Phase::Start,
+                Phase::Body(Body::Turn | Body::Close)
+                    if self.queue.len() > 1 || self.answering.is_some_and(|a| !a.asked) =>
+                {
+                    let last = self.answer.stream.last();
+                    self.answered(last, cx);
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// `bytes` moved unseen.
+    fn gap<S: Sink>(&mut self, way: Way, bytes: u64, time: Timestamp, cx: &mut Cx<'_, S>) {
+        if bytes == 0 || self.opaque {
+            return;
+        }
+        if self.side(way).phase == Phase::Start && !self.side(way).stream.held().is_empty() {
+            self.cut(way, Count::HeadCut, cx);
+        }
+        let mut rest = bytes;
+        if let Phase::Body(mut body) = self.side(way).phase {
+            let over = body.skip(bytes);
+            self.side(way).phase = Phase::Body(body);
+            self.size(way, bytes - over.unwrap_or(0));
+            match over {
+                None => return,
+                Some(over) => {
+                    self.ended(way, time, cx);
+                    rest = over;
+                }
+            }
+        }
+        if rest == 0 || self.side(way).phase == Phase::Lost {
+            return;
+        }
+        match way {
+            Way::Ask => self.ask.phase = Phase::Lost,
+            Way::Answer => self.unseen(rest, cx),
+        }
+    }
+
+    /// Bytes where a head was to come. Gives how many were taken.
+    fn start<S: Sink>(
+        &mut self,
+        way: Way,
+        data: &[u8],
+        first: Timestamp,
+        last: Timestamp,
+        cx: &mut Cx<'_, S>,
+    ) -> usize {
+        let limit = cx.limits.head;
+        let side = self.side(way);
+        let held = side.stream.held().len();
+        if held == 0 {
+            // Empty lines before a message are to be passed over (RFC 9112, section 2.2).
+            let blank = data.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            if blank > 0 {
+                cx.note.get_or_insert(Count::Continued);
+                return blank;
+            }
+            side.checked = 0;
+            if let Some(head) = head::end(data, 0).and_then(|end| data.get(..end)) {
+                self.head(way, head, first, last, cx);
+                return head.len();
+            }
+        }
+        let room = data.get(..limit.saturating_sub(held)).unwrap_or(data);
+        side.stream.hold(room, first);
+        if held > 0
+            && let Some(end) = head::end(side.stream.held(), held.saturating_sub(3))
+        {
+            let since = side.stream.held_since();
+            let kept = side.stream.take_held();
+            self.head(way, kept.get(..end).unwrap_or(&kept), since, last, cx);
+            return end.saturating_sub(held);
+        }
+        let len = side.stream.held().len();
+        if len >= limit {
+            self.cut(way, Count::HeadTooLong, cx);
+        } else if len >= 2 * side.checked {
+            side.checked = len;
+            self.check(way, cx);
+        }
+        cx.note.get_or_insert(Count::Continued);
+        room.len()
+    }
+
+    /// Gives up a head that cannot become one.
+    fn check<S: Sink>(&mut self, way: Way, cx: &mut Cx<'_, S>) {
+        let stream = &mut self.side(way).stream;
+        let held = stream.held();
+        let (garbage, method) = match way {
+            Way::Ask if head::is_http2(held) => {
+                cx.note = Some(Count::Http2);
+                return self.close_ears(cx);
+            }
+            Way::Ask => match head::request(held) {
+                Head::Garbage(method) => (true, method),
+                _ => (false, None),
+            },
+            Way::Answer => (matches!(head::answer(held), Head::Garbage(_)), None),
+        };
+        if garbage {
+            let since = stream.held_since();
+            stream.take_held();
+            self.garbage(way, since, method, cx);
+        }
+    }
+
+    /// A head, whole.
+    fn head<S: Sink>(
+        &mut self,
+        way: Way,
+        data: &[u8],
+        first: Timestamp,
+        last: Timestamp,
+        cx: &mut Cx<'_, S>,
+    ) {
+        match way {
+            Way::Ask if head::is_http2(data) => {
+                cx.note = Some(Count::Http2);
+                self.close_ears(cx);
+            }
+            Way::Ask => match head::request(data) {
+                Head::Whole(request) => {
+                    let body = request.body();
+                    self.ask(&request, first, body, cx);
+                    if body.is_empty() {
+                        self.ended(Way::Ask, last, cx);
+                    }
+                }
+                Head::Bad(request) | Head::Cut(request) => {
+                    cx.counters.bump(Count::BadHead);
+                    self.ask(&request, first, Body::Turn, cx);
+                }
+                Head::Garbage(method) => self.garbage(way, first, method, cx),
+                Head::Little => self.garbage(way, first, None, cx),
+            },
+            Way::Answer => match head::answer(data) {
+                Head::Whole(answer) => self.answer(&answer, None, first, last, cx),
+                Head::Bad(answer) | Head::Cut(answer) => {
+                    self.answer(&answer, Some(Count::BadHead), first, last, cx);
+                }
+                Head::Garbage(_) | Head::Little => self.garbage(way, first, None, cx),
+            },
+        }
+    }
+
+    /// A head that ends unseen: what its first line says holds, its end is left to the turn.
+    pub(super) fn cut<S: Sink>(&mut self, way: Way, why: Count, cx: &mut Cx<'_, S>) {
+        let stream = &mut self.side(way).stream;
+        let (since, last) = (stream.held_since(), stream.last());
+        let held = stream.take_held();
+        match way {
+            Way::Ask => match head::request(&held) {
+                Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
+                    cx.counters.bump(why);
+                    self.ask(&request, since, Body::Turn, cx);
+                }
+                Head::Garbage(method) => self.garbage(way, since, method, cx),
+                Head::Little => self.garbage(way, since, None, cx),
+            },
+            Way::Answer => match head::answer(&held) {
+                Head::Whole(answer) | Head::Cut(answer) | Head::Bad(answer) => {
+                    self.answer(&answer, Some(why), since, last, cx);
+                }
+                Head::Garbage(_) => self.garbage(way, since, None, cx),
+                Head::Little => self.unseen(0, cx),
+            },
+        }
+    }
+
+    /// A request.
+    fn ask<S: Sink>(
+        &mut self,
+        request: &Request<'_>,
+        begun: Timestamp,
+        body: Body,
+        cx: &mut Cx<'_, S>,
+    ) {
+        let framing = request.framing;
+        if framing.encoding.is_some() && (framing.length.is_some() || framing.bad_length) {
+            cx.counters.bump(Count::BothFramings);
+        } else if framing.bad_length {
+            cx.counters.bump(Count::BadLength);
+        }
+        let authority = request.authority();
+        let host = authority.map(|a| Box::from(a.host));
+        let port = authority.and_then(|a| a.port);
+        if self.role == Role::Client {
+            self.place = host.clone().map(|host| (host, port));
+        }
+        self.ask.phase = Phase::Body(body);
+        self.asking = true;
+        self.late = false;
+        self.push(
+            Open {
+                method: request.method,
+                path: request.path().into(),
+                host,
+                port,
+                version: request.version,
+                begun,
+                pid: cx.pid,
+                body: 0,
+            },
+            cx,
+        );
+    }
+
+    pub(super) fn push<S: Sink>(&mut self, open: Open, cx: &mut Cx<'_, S>) {
+        if self.queue.len() == 1 && matches!(self.answer.phase, Phase::Body(Body::Turn)) {
+            let last = self.answer.stream.last();
+            self.answered(last, cx);
+        }
+        self.noise = None;
+        self.noises = 0;
+        cx.counters.bump(Count::Requests);
+        self.weight += open.weight();
+        self.queue.push_back(open);
+        if self.queue.len() > cx.limits.pipeline || self.weight > cx.limits.waiting {
+            self.abandon(Count::LostPipeline, cx);
+            self.close_ears(cx);
+        } else if self.queue.len() > 1 {
+            self.want_full(cx);
+        }
+    }
+
+    /// Asks for more of each turn, once.
+    pub(super) fn want_full<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
+        if !self.full {
+            self.full = true;
+            cx.sink.verdict(cx.conn, Verdict::Full);
+        }
+    }
+
+    /// Bytes that are no head.
+    fn garbage<S: Sink>(
+        &mut self,
+        way: Way,
+        since: Timestamp,
+        method: Option<Method>,
+        cx: &mut Cx<'_, S>,
+    ) {
+        self.side(way).phase = Phase::Lost;
+        match way {
+            Way::Ask => {
+                self.noise = Some((since, method));
+                cx.note = Some(if self.late { Count::Late } else { Count::Unparsed });
+            }
+            Way::Answer if self.queue.is_empty() => {
+                cx.note = Some(if self.late { Count::Late } else { Count::NotHttp });
+            }
+            Way::Answer => {
+                cx.counters.bump(Count::NotHttp);
+                self.answer.phase = Phase::Body(Body::Turn);
+                self.answering =
+                    Some(Answering { asked: true, pid: Some(cx.pid), ..Answering::default() });
+                return;
+            }
+        }
+        self.noises = self.noises.saturating_add(1);
+        if self.noises >= NOISE && self.queue.is_empty() {
+            self.close_ears(cx);
+        }
+    }
+
+    /// Body bytes. Gives how many were taken.
+    fn body<S: Sink>(
+        &mut self,
+        way: Way,
+        data: &[u8],
+        last: Timestamp,
+        cx: &mut Cx<'_, S>,
+    ) -> usize {
+        cx.note.get_or_insert(Count::Continued);
+        let Phase::Body(body) = &mut self.side(way).phase else { return data.len() };
+        match body.take(data) {
+            Took::All => {
+                self.size(way, data.len() as u64);
+                data.len()
+            }
+            Took::Ended(len) => {
+                self.size(way, len as u64);
+                self.ended(way, last, cx);
+                len
+            }
+            Took::Broken => {
+                *body = Body::Turn;
+                cx.counters.bump(Count::BadChunk);
+                self.size(way, data.len() as u64);
+                data.len()
+            }
+        }
+    }
+
+    fn size(&mut self, way: Way, bytes: u64) {
+        match (way, &mut self.answering, self.queue.back_mut()) {
+            (Way::Ask, _, Some(open)) if self.asking => open.body = open.body.saturating_add(bytes),
+            (Way::Answer, Some(answering), _) => {
+                answering.body = answering.body.saturating_add(bytes);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn ended<S: Sink>(&mut self, way: Way, time: Timestamp, cx: &mut Cx<'_, S>) {
+        match way {
+            Way::Ask => {
+                self.ask.phase = Phase::Start;
+                self.asking = false;
+            }
+            Way::Answer => self.answered(time, cx),
+        }
+    }
+
+    /// The answer in progress is whole.
+    pub(super) fn answered<S: Sink>(&mut self, time: Timestamp, cx: &mut Cx<'_, S>) {
+        self.answer.phase = Phase::Start;
+        if let Some(answering) = self.answering.take()
+            && answering.asked
+        {
+            self.report(&answering, time, None, cx);
+        }
+    }
+
+    /// Reports the first of the open requests.
+    pub(super) fn report<S: Sink>(
+        &mut self,
+        answering: &Answering,
+        ended: Timestamp,
+        fault: Option<Fault>,
+        cx: &mut Cx<'_, S>,
+    ) {
+        let Some(open) = self.queue.pop_front() else { return };
+        self.weight -= open.weight();
+        if self.queue.is_empty() {
+            self.asking = false;
+        }
+        cx.counters.bump(Count::Exchanges);
+        cx.sink.exchange(&Exchange {
+            conn: cx.conn,
+            pid: answering.pid.filter(|_| self.role == Role::Server).unwrap_or(open.pid),
+            role: self.role,
+            method: open.method,
+            path: &open.path,
+            authority: open.host.as_deref().map(|host| Authority { host, port: open.port }),
+            version: answering.version.or(open.version),
+            status: answering.status,
+            fault,
+            begun: open.begun,
+            ended: ended.max(open.begun),
+            request_body: open.body,
+            response_body: answering.declared.map_or(answering.body, |n| n.min(answering.body)),
+            peer: self.peer,
+        });
+    }
+
+    /// The open requests are lost.
+    pub(super) fn abandon<S>(&mut self, why: Count, cx: &mut Cx<'_, S>) {
+        cx.counters.add(why, self.queue.len());
+        self.queue.clear();
+        self.weight = 0;
+        self.answering = None;
+        self.asking = false;
+    }
+
+    /// The connection is told no more of.
+    pub(super) fn close_ears<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
+        self.opaque = true;
+        self.noise = None;
+        self.place = None;
+        self.ask.stream.take_held();
+        self.answer.stream.take_held();
+        cx.sink.verdict(cx.conn, Verdict::Off);
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.late
+    }
+}

@@ -1,0 +1,237 @@
+//! What a sweep over open connections shows: exchanges that are whole though nothing followed them,
+//! requests that hang, and connections that are open.
+//!
+//! A sweep reads the kernel's state and does not change it, so the same pair comes again when it
+//! ends. What was reported from a sweep is remembered until then. When there is no room to remember,
+//! nothing is reported from sweeps: a late count is better than a double one.
+
+use super::conversation::{Conversation, Phase};
+use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
+use crate::flow::ConnMap;
+use crate::protocol::{Exchange, Method, Role};
+
+/// An answer whose end cannot be told has ended when it did not move for so long.
+pub(super) const STILL: Nanos = Nanos(1_000_000_000);
+
+/// A request that is not answered yet, or not wholly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// The connection.
+    pub conn: ConnId,
+    /// The process.
+    pub pid: Pid,
+    /// Its side.
+    pub role: Role,
+    /// What was asked for.
+    pub method: Method,
+    /// The host it was sent to by its own word.
+    pub host: Option<Box<str>>,
+    /// The port it was sent to by its own word.
+    pub port: Option<u16>,
+    /// The other end.
+    pub peer: Peer,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A connection that a client holds open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenConnection {
+    /// The connection.
+    pub conn: ConnId,
+    /// The process.
+    pub pid: Pid,
+    /// Whether a request is in flight on it.
+    pub active: bool,
+    /// The host its last request was sent to by its own word.
+    pub host: Option<Box<str>>,
+    /// The port its last request was sent to by its own word.
+    pub port: Option<u16>,
+    /// The other end.
+    pub peer: Peer,
+}
+
+/// A pair that a sweep has reported, or may report when it stands still.
+#[derive(Clone, Copy, Debug)]
+struct Remembered {
+    seq: u32,
+    missed: u8,
+    seen: bool,
+    /// None once it is reported; else how far the answer had come, and when that was first seen.
+    still: Option<(u64, Timestamp)>,
+}
+
+/// What becomes of a pair that a sweep shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Report it.
+    Report,
+    /// It was reported, or cannot be yet.
+    Known,
+    /// It may still move.
+    Wait,
+    /// There is no room to remember it.
+    Full,
+}
+
+/// The state of sweeps.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    now: Timestamp,
+    remembered: ConnMap<Remembered>,
+    in_flight: Vec<InFlight>,
+    connections: Vec<OpenConnection>,
+    limit: usize,
+}
+
+impl Sweep {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.now = now;
+        self.in_flight.clear();
+        self.connections.clear();
+        for remembered in self.remembered.values_mut() {
+            remembered.seen = false;
+        }
+    }
+
+    /// Forgets connections that two sweeps did not show. One may be too few: an end that was written
+    /// before the sweep may not have been read yet.
+    pub(super) fn end(&mut self) {
+        self.remembered.retain(|_, remembered| {
+            remembered.missed = if remembered.seen { 0 } else { remembered.missed + 1 };
+            remembered.missed < 2
+        });
+    }
+
+    /// Whether a pair that ended was reported while it was open.
+    #[inline]
+    pub(super) fn was_reported(&mut self, conn: ConnId, seq: u32) -> bool {
+        if self.remembered.is_empty() {
+            return false;
+        }
+        let Some(remembered) = self.remembered.get(&conn) else { return false };
+        if remembered.seq > seq {
+            return false;
+        }
+        let was = remembered.seq == seq && remembered.still.is_none();
+        self.remembered.remove(&conn);
+        was
+    }
+
+    /// The connection ended.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        if !self.remembered.is_empty() {
+            self.remembered.remove(&conn);
+        }
+    }
+
+    /// A pair whose answer is whole (`sure`), or may be.
+    pub(super) fn show(&mut self, conn: ConnId, seq: u32, moved: u64, sure: bool) -> Shown {
+        let now = self.now;
+        let still = Some((moved, now));
+        if let Some(known) = self.remembered.get_mut(&conn) {
+            known.seen = true;
+            let reported = known.still.is_none();
+            if reported && known.seq != seq {
+                // The reported one's own end has not been read yet: only one is remembered.
+                return Shown::Known;
+            }
+            if reported {
+                return Shown::Known;
+            }
+            if known.seq != seq {
+                (known.seq, known.still) = (seq, still);
+            }
+            if sure {
+                known.still = None;
+                return Shown::Report;
+            }
+            return match known.still {
+                Some((before, since)) if before == moved && now.since(since) >= STILL => {
+                    known.still = None;
+                    Shown::Report
+                }
+                Some((before, _)) if before == moved => Shown::Wait,
+                _ => {
+                    known.still = still;
+                    Shown::Wait
+                }
+            };
+        }
+        if self.remembered.len() >= self.limit {
+            return Shown::Full;
+        }
+        let still = if sure { None } else { still };
+        self.remembered.insert(conn, Remembered { seq, missed: 0, seen: true, still });
+        if sure { Shown::Report } else { Shown::Wait }
+    }
+
+    /// Notes an open exchange of a pair.
+    pub(super) fn note(&mut self, exchange: &Exchange<'_>, active: bool) {
+        let host = || exchange.authority.map(|a| Box::from(a.host));
+        let port = exchange.authority.and_then(|a| a.port);
+        let Exchange { conn, pid, role, method, peer, begun, .. } = *exchange;
+        if active && self.in_flight.len() < self.limit {
+            let host = host();
+            self.in_flight.push(InFlight {
+                conn,
+                pid,
+                role,
+                method,
+                host,
+                port,
+                peer,
+                since: begun,
+            });
+        }
+        if role == Role::Client && self.connections.len() < self.limit {
+            let host = host();
+            self.connections.push(OpenConnection { conn, pid, active, host, port, peer });
+        }
+    }
+
+    /// Notes the open requests of a conversation.
+    pub(super) fn note_all(&mut self, conn: ConnId, pid: Pid, conversation: &Conversation) {
+        let Conversation { role, peer, queue, place, .. } = conversation;
+        for open in queue {
+            if self.in_flight.len() < self.limit {
+                self.in_flight.push(InFlight {
+                    conn,
+                    pid: open.pid,
+                    role: *role,
+                    method: open.method,
+                    host: open.host.clone(),
+                    port: open.port,
+                    peer: *peer,
+                    since: open.begun,
+                });
+            }
+        }
+        if *role == Role::Client && !conversation.opaque && self.connections.len() < self.limit {
+            let active = !queue.is_empty() || matches!(conversation.answer.phase, Phase::Body(_));
+            let (host, port) =
+                place.clone().map_or((None, None), |(host, port)| (Some(host), port));
+            self.connections.push(OpenConnection { conn, pid, active, host, port, peer: *peer });
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> &[InFlight] {
+        &self.in_flight
+    }
+
+    pub(super) fn connections(&self) -> &[OpenConnection] {
+        &self.connections
+    }
+
+    pub(super) fn remembered(&self) -> usize {
+        self.remembered.len()
+    }
+}

@@ -1,0 +1,33 @@
+//! A hasher for numbers that are already told apart by their bits: one multiplication.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Builds [`Number`]s.
+pub(super) type ByNumber = BuildHasherDefault<Number>;
+
+/// Hashes one number of up to 64 bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
+        let [low, high] = [product as u64, (product >> 64) as u64];
+        self.0 = low ^ high;
+    }
+}

@@ -1,0 +1,329 @@
+//! The series of one service instance.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::metric::histogram::Histogram;
+use crate::metric::instrument::{self as metric, Instrument};
+use crate::metric::key;
+use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Scope, Value, WallTime};
+use crate::protocol::{Exchange, Fault, Method, Role};
+
+use super::hash::ByNumber;
+use super::label::{self, Labels};
+use super::route::{Change, OTHER, RouteId, Routes};
+use super::server::{ServerId, Servers};
+
+/// Kinds of failed connects (why and which port) that one service may have.
+const FAILURES: usize = 64;
+
+/// How far a service is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It is there.
+    Live,
+    /// It is gone; its last points are still to be told.
+    Last,
+    /// Its end is to be told.
+    Ended,
+}
+
+/// The instruments that an exchange is recorded with.
+pub(super) fn instruments(role: Role) -> [&'static Instrument; 3] {
+    match role {
+        Role::Server => [
+            &metric::HTTP_SERVER_REQUEST_DURATION,
+            &metric::HTTP_SERVER_REQUEST_BODY_SIZE,
+            &metric::HTTP_SERVER_RESPONSE_BODY_SIZE,
+        ],
+        Role::Client => [
+            &metric::HTTP_CLIENT_REQUEST_DURATION,
+            &metric::HTTP_CLIENT_REQUEST_BODY_SIZE,
+            &metric::HTTP_CLIENT_RESPONSE_BODY_SIZE,
+        ],
+    }
+}
+
+/// Duration, request and response size of the exchanges with the same labels.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    pub(super) labels: Labels,
+    /// When its counting began.
+    start: WallTime,
+    /// The tick in which it got its labels: within it they have been told to nobody.
+    born: u64,
+    pub(super) histograms: [Histogram; 3],
+}
+
+impl Series {
+    fn new(labels: Labels, now: Now) -> Self {
+        let histograms = instruments(labels.role).map(Histogram::new);
+        Self { labels, start: now.since, born: now.tick, histograms }
+    }
+
+    #[inline]
+    pub(super) fn record(&mut self, exchange: &Exchange<'_>) {
+        let [duration, request, response] = &mut self.histograms;
+        let [of_duration, of_request, of_response] = instruments(exchange.role);
+        duration.record(of_duration, exchange.ended.since(exchange.begun).0);
+        request.record(of_request, exchange.request_body);
+        response.record(of_response, exchange.response_body);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.start = self.start.min(other.start);
+        for (held, more) in self.histograms.iter_mut().zip(&other.histograms) {
+            held.merge(more);
+        }
+    }
+}
+
+/// The moment that series begin in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// Not after anything that is observed.
+    pub(super) since: WallTime,
+    /// How many ticks there were.
+    pub(super) tick: u64,
+}
+
+/// A series that goes on inside another.
+#[derive(Debug)]
+struct Moved {
+    role: Role,
+    attributes: Arc<[Attribute]>,
+    /// Its labels, packed.
+    to: u64,
+}
+
+/// One service instance.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) phase: Phase,
+    pub(super) server_routes: Routes,
+    pub(super) client_routes: Routes,
+    pub(super) servers: Servers,
+    places: HashMap<u64, u32, ByNumber>,
+    pub(super) series: Vec<Series>,
+    /// For all that there is no room for, by role.
+    pub(super) overflow: [Option<Box<Series>>; 2],
+    moved: Vec<Moved>,
+    failures: BTreeMap<Option<(Fault, u16)>, (u64, WallTime)>,
+    pub(super) active: BTreeMap<Method, (i64, WallTime)>,
+    pub(super) open: BTreeMap<(ServerId, bool), (i64, WallTime)>,
+}
+
+impl Service {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Live,
+            server_routes: Routes::default(),
+            client_routes: Routes::default(),
+            servers: Servers::default(),
+            places: HashMap::default(),
+            series: Vec::new(),
+            overflow: [None, None],
+            moved: Vec::new(),
+            failures: BTreeMap::new(),
+            active: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn routes(&mut self, role: Role) -> &mut Routes {
+        match role {
+            Role::Server => &mut self.server_routes,
+            Role::Client => &mut self.client_routes,
+        }
+    }
+
+    /// The series of these labels, if it is there.
+    #[inline]
+    pub(super) fn find(&mut self, labels: Labels) -> Option<&mut Series> {
+        let place = *self.places.get(&labels.packed())?;
+        self.series.get_mut(place as usize)
+    }
+
+    /// Makes a series for labels that have none.
+    pub(super) fn add(&mut self, labels: Labels, now: Now) -> Option<&mut Series> {
+        let place = u32::try_from(self.series.len()).ok()?;
+        self.places.insert(labels.packed(), place);
+        self.series.push(Series::new(labels, now));
+        self.series.last_mut()
+    }
+
+    /// The series for all that there is no room for; its labels but for the role mean nothing.
+    pub(super) fn overflow(&mut self, labels: Labels, now: Now) -> &mut Series {
+        let [server, client] = &mut self.overflow;
+        let held = if labels.role == Role::Server { server } else { client };
+        held.get_or_insert_with(|| Box::new(Series::new(labels, now)))
+    }
+
+    /// Counts under another route what was counted under one that is no more. Returns how many series
+    /// fewer there are.
+    pub(super) fn apply(
+        &mut self,
+        role: Role,
+        changes: &[Change],
+        now: Now,
+        guessed_as_template: bool,
+    ) -> usize {
+        let before = self.series.len();
+        for change in changes {
+            let mut place = 0;
+            while let Some(series) = self.series.get(place) {
+                if series.labels.role == role && series.labels.route == change.from {
+                    self.relabel(
+                        place,
+                        Labels { route: change.to, ..series.labels },
+                        now,
+                        guessed_as_template,
+                    );
+                } else {
+                    place += 1;
+                }
+            }
+        }
+        before - self.series.len()
+    }
+
+    /// Gives the series at `place` other labels; it is last afterwards, or part of another.
+    fn relabel(&mut self, place: usize, labels: Labels, now: Now, guessed_as_template: bool) {
+        let attributes =
+            self.series.get(place).map(|s| self.attributes(s.labels, guessed_as_template));
+        let mut series = self.series.swap_remove(place);
+        let (from, to) = (series.labels.packed(), labels.packed());
+        self.places.remove(&from);
+        if let (Some(other), Ok(at)) = (self.series.get(place), u32::try_from(place)) {
+            self.places.insert(other.labels.packed(), at);
+        }
+        for moved in self.moved.iter_mut().filter(|m| m.to == from) {
+            moved.to = to;
+        }
+        if let (true, Some(attributes)) = (series.born < now.tick, attributes) {
+            self.moved.push(Moved { role: labels.role, attributes, to });
+        }
+        if let Some(held) = self.find(labels) {
+            held.merge(&series);
+        } else if let Ok(last) = u32::try_from(self.series.len()) {
+            series.labels = labels;
+            series.born = now.tick;
+            self.places.insert(to, last);
+            self.series.push(series);
+        }
+    }
+
+    /// Counts a connect that came to nothing.
+    pub(super) fn connect_failed(&mut self, fault: Fault, port: u16, now: Now) {
+        let key = Some((fault, port));
+        let known = self.failures.contains_key(&key) || self.failures.len() < FAILURES;
+        let key = if known { key } else { None };
+        self.failures.entry(key).or_insert((0, now.since)).0 += 1;
+    }
+
+    /// What stood in the snapshot before is told no more.
+    pub(super) fn forget_moved(&mut self) {
+        self.moved.clear();
+    }
+
+    fn attributes(&self, labels: Labels, guessed_as_template: bool) -> Arc<[Attribute]> {
+        let routes = match labels.role {
+            Role::Server => &self.server_routes,
+            Role::Client => &self.client_routes,
+        };
+        let server = self.servers.name(labels.server);
+        labels.attributes(routes.name(labels.route), server, guessed_as_template)
+    }
+
+    /// How a route reads, if it is one.
+    pub(super) fn route_text(&self, role: Role, route: RouteId) -> Option<Arc<str>> {
+        let routes = match role {
+            Role::Server => &self.server_routes,
+            Role::Client => &self.client_routes,
+        };
+        if route == RouteId::OTHER {
+            return Some(OTHER.into());
+        }
+        routes.name(route).map(|name| name.text.clone())
+    }
+
+    /// Everything as it stands.
+    pub(super) fn scope(&self, guessed_as_template: bool) -> Scope {
+        let mut metrics = Vec::new();
+        for role in [Role::Server, Role::Client] {
+            metrics.extend(self.exchanges(role, guessed_as_template));
+        }
+        self.push_numbers(&mut metrics);
+        Scope { name: super::SCOPE, metrics }
+    }
+
+    fn exchanges(&self, role: Role, guessed_as_template: bool) -> Vec<Metric> {
+        let ended = self.phase == Phase::Ended;
+        let mut points: [Vec<Point>; 3] = Default::default();
+        // A series that went on in another ended before that one told more.
+        for moved in self.moved.iter().filter(|m| m.role == role) {
+            let to = self.places.get(&moved.to).and_then(|at| self.series.get(*at as usize));
+            let data = match to {
+                Some(to) => Data::Moved(self.attributes(to.labels, guessed_as_template)),
+                None => Data::Ended,
+            };
+            for points in &mut points {
+                let attributes = moved.attributes.clone();
+                points.push(Point { attributes, start: WallTime(0), data: data.clone() });
+            }
+        }
+        let [server, client] = &self.overflow;
+        let overflow = if role == Role::Server { server } else { client };
+        let series = self.series.iter().filter(|s| s.labels.role == role);
+        let series = series.map(|s| (s, self.attributes(s.labels, guessed_as_template)));
+        let overflow = overflow.iter().map(|s| (&**s, label::overflow()));
+        for (series, attributes) in series.chain(overflow) {
+            for (points, histogram) in points.iter_mut().zip(&series.histograms) {
+                let data =
+                    if ended { Data::Ended } else { Data::Histogram(Box::new(histogram.clone())) };
+                points.push(Point { attributes: attributes.clone(), start: series.start, data });
+            }
+        }
+        std::iter::zip(instruments(role), points)
+            .filter(|(_, points)| !points.is_empty())
+            .map(|(instrument, points)| Metric { instrument, points })
+            .collect()
+    }
+
+    fn push_numbers(&self, metrics: &mut Vec<Metric>) {
+        let ended = self.phase == Phase::Ended;
+        let point = |mut attributes: Vec<Attribute>, start, number| {
+            attributes.sort_unstable_by_key(|(key, _)| *key);
+            let data = if ended { Data::Ended } else { Data::Number(Number::Int(number)) };
+            Point { attributes: attributes.into(), start, data }
+        };
+        let mut push = |instrument, points: Vec<Point>| {
+            if !points.is_empty() {
+                metrics.push(Metric { instrument, points });
+            }
+        };
+        let active = self.active.iter().map(|(method, (number, start))| {
+            let method = (key::HTTP_REQUEST_METHOD, Value::Static(label::method(*method)));
+            point(vec![method, (key::URL_SCHEME, Value::Static("http"))], *start, *number)
+        });
+        push(&metric::HTTP_SERVER_ACTIVE_REQUESTS, active.collect());
+        let open = self.open.iter().map(|((server, idle), (number, start))| {
+            let state = Value::Static(if *idle { "idle" } else { "active" });
+            let mut attributes = vec![(key::HTTP_CONNECTION_STATE, state)];
+            label::push_server(&mut attributes, *server, self.servers.name(*server));
+            point(attributes, *start, *number)
+        });
+        push(&metric::HTTP_CLIENT_OPEN_CONNECTIONS, open.collect());
+        let failures = self.failures.iter().map(|(failure, (number, start))| {
+            let attributes = match failure {
+                Some((fault, port)) => vec![
+                    (key::ERROR_TYPE, Value::Static(label::error_type(*fault))),
+                    (key::SERVER_PORT, Value::Int((*port).into())),
+                ],
+                None => label::overflow().to_vec(),
+            };
+            point(attributes, *start, i64::try_from(*number).unwrap_or(i64::MAX))
+        });
+        push(&metric::STETH_TCP_CONNECT_FAILURES, failures.collect());
+    }
+}

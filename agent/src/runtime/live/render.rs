@@ -1,0 +1,203 @@
+//! A view, drawn. Pure: the same view, state and size give the same cells.
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table};
+
+use super::model::{Header, Row, View};
+use super::state::{Column, State};
+use super::text;
+use crate::protocol::Role;
+
+const FAINT: Style = Style::new().fg(Color::DarkGray);
+const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
+const WARNING: Style = Style::new().fg(Color::Yellow);
+
+/// Draws all of it.
+pub(super) fn render(view: &View, state: &State, warning: Option<&str>, frame: &mut Frame<'_>) {
+    let areas = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Fill(1),
+        Constraint::Length(u16::from(warning.is_some())),
+        Constraint::Length(1),
+    ]);
+    let [top, middle, warned, bottom] = areas.areas(frame.area());
+    frame.render_widget(Paragraph::new(header(&view.header, top.width)), top);
+    if state.help {
+        frame.render_widget(Paragraph::new(HELP), middle);
+    } else if view.rows.is_empty() {
+        frame.render_widget(Paragraph::new(EMPTY).style(FAINT), middle);
+    } else {
+        table(view, state, middle, frame);
+    }
+    if let Some(warning) = warning {
+        let line = text::cut(warning, usize::from(warned.width));
+        frame.render_widget(Paragraph::new(line).style(WARNING), warned);
+    }
+    frame.render_widget(Paragraph::new(footer(view, state)), bottom);
+}
+
+fn header(header: &Header, width: u16) -> Text<'static> {
+    let Header { host, uptime, capture, seen, reported, lost, ring, cpu, rss } = header;
+    let dot = || Span::styled("  ·  ", FAINT);
+    let mut first =
+        vec![Span::styled("steth", BOLD), Span::raw(format!(" on {}", text::cut(host, 40)))];
+    first.extend([dot(), Span::raw(text::cut(capture, 60))]);
+    first.extend([dot(), Span::raw(format!("up {}", text::uptime(*uptime)))]);
+    if width >= 80 {
+        let cost = format!("agent {} of a core, {}", text::percent(*cpu), text::bytes(*rss));
+        first.extend([dot(), Span::raw(cost)]);
+    }
+    let told = |name: &str, count: u64| Span::raw(format!("{name} {}", text::whole(count)));
+    let mut second = vec![told("seen", *seen), dot()];
+    if width >= 50 {
+        second.extend([told("reported", *reported), dot()]);
+    }
+    second.push(told("lost", *lost).style(if *lost > 0 { ALARM } else { Style::new() }));
+    if width >= 60 {
+        second.extend([dot(), Span::raw(format!("ring {}", text::percent(*ring)))]);
+    }
+    Text::from(vec![Line::from(first), Line::from(second)])
+}
+
+/// The columns that fit, the dispensable ones left out first.
+fn columns(width: u16) -> &'static [Column] {
+    use Column::{Errors, InFlight, P50, P95, P99, Rate, Role, Route, Service};
+    match width {
+        100.. => &[Service, Role, Route, Rate, Errors, P50, P95, P99, InFlight],
+        80..100 => &[Service, Role, Route, Rate, Errors, P50, P99],
+        60..80 => &[Service, Route, Rate, Errors, P99],
+        40..60 => &[Route, Rate, Errors, P99],
+        _ => &[Route, Rate],
+    }
+}
+
+fn title(column: Column) -> &'static str {
+    match column {
+        Column::Service => "SERVICE",
+        Column::Role => "ROLE",
+        Column::Route => "ROUTE",
+        Column::Rate => "REQ/S",
+        Column::Errors => "ERR",
+        Column::P50 => "P50",
+        Column::P95 => "P95",
+        Column::P99 => "P99",
+        Column::InFlight => "OPEN",
+    }
+}
+
+fn constraint(column: Column) -> Constraint {
+    match column {
+        Column::Service => Constraint::Fill(2),
+        Column::Route => Constraint::Fill(3),
+        Column::Role | Column::Errors | Column::InFlight => Constraint::Length(6),
+        Column::Rate => Constraint::Length(9),
+        Column::P50 | Column::P95 | Column::P99 => Constraint::Length(8),
+    }
+}
+
+fn is_number(column: Column) -> bool {
+    !matches!(column, Column::Service | Column::Role | Column::Route)
+}
+
+fn table(view: &View, state: &State, area: Rect, frame: &mut Frame<'_>) {
+    let columns = columns(area.width);
+    let rows = state.select(&view.rows);
+    if rows.is_empty() {
+        let none = format!("\nNothing matches \"{}\". Esc clears the filter.", state.filter);
+        frame.render_widget(Paragraph::new(none).style(FAINT), area);
+        return;
+    }
+    let room = usize::from(area.height.saturating_sub(1));
+    let first = state.scroll.min(rows.len().saturating_sub(room));
+    // Fill columns share what is left: what is beyond is cut with a mark, not just clipped.
+    let widths = Layout::horizontal(columns.iter().map(|column| constraint(*column)))
+        .spacing(1)
+        .split(Rect { height: 1, ..area });
+    let shown = rows.into_iter().skip(first).take(room).map(|row| {
+        TableRow::new(
+            columns
+                .iter()
+                .zip(widths.iter())
+                .map(|(column, width)| cell(row, *column, usize::from(width.width))),
+        )
+    });
+    let head = TableRow::new(columns.iter().map(|column| {
+        let mark = if state.descending { "▼" } else { "▲" };
+        let sorted = *column == state.sort;
+        let name = if sorted { format!("{}{mark}", title(*column)) } else { title(*column).into() };
+        aligned(name, *column, if sorted { BOLD } else { FAINT })
+    }));
+    let widths = columns.iter().map(|column| constraint(*column));
+    frame.render_widget(Table::new(shown, widths).header(head).column_spacing(1), area);
+}
+
+fn aligned(text: String, column: Column, style: Style) -> Cell<'static> {
+    let alignment = if is_number(column) { Alignment::Right } else { Alignment::Left };
+    Cell::from(Line::styled(text, style).alignment(alignment))
+}
+
+fn cell(row: &Row, column: Column, width: usize) -> Cell<'static> {
+    let Row { service, role, route, rate, errors, p50, p95, p99, in_flight } = row;
+    let plain = Style::new();
+    let (text, style) = match column {
+        Column::Service => (text::cut(service, width), BOLD),
+        Column::Role if *role == Role::Server => ("server".to_owned(), plain),
+        Column::Role => ("client".to_owned(), FAINT),
+        Column::Route => (text::cut(route, width), plain),
+        Column::Rate => (text::rate(*rate), plain),
+        Column::Errors => (text::percent(*errors), if *errors > 0.0 { ALARM } else { FAINT }),
+        Column::P50 => (text::seconds(*p50), plain),
+        Column::P95 => (text::seconds(*p95), plain),
+        Column::P99 => (text::seconds(*p99), plain),
+        Column::InFlight => (in_flight.map_or_else(|| "-".to_owned(), text::whole), plain),
+    };
+    aligned(text, column, style)
+}
+
+const EMPTY: &str = "
+No HTTP/1 request seen yet.
+
+Every plaintext HTTP/1 request that a process on this host serves or makes shows up here.
+Try, in another terminal:
+
+  python3 -m http.server 8000 &
+  curl http://127.0.0.1:8000/
+
+Still nothing? `steth check` says what works on this host and what does not.";
+
+const HELP: &str = "
+  /           show only what contains a text; Enter keeps it, Esc clears it
+  s  ← →      sort by the next or the previous column; the same again turns it round
+  1 to 9      sort by that column
+  n r e l i   sort by name, rate, errors, latency (p99), open requests
+  ↑ ↓ PgUp PgDn Home End   move
+  p  Space    hold the view, go on
+  q  Ctrl-C   quit
+
+  Rates, errors and percentiles are those of the last seconds. OPEN: begun and not ended.
+  seen = reported + lost; `/status` says what was lost and why.";
+
+fn footer(view: &View, state: &State) -> Line<'static> {
+    if state.editing {
+        return Line::from(vec![
+            Span::styled("filter: ", BOLD),
+            Span::raw(state.filter.clone()),
+            Span::styled("█", FAINT),
+            Span::styled("   Enter keep   Esc clear", FAINT),
+        ]);
+    }
+    let mut spans = vec![Span::styled("q quit   / filter   s sort   p hold   ? help", FAINT)];
+    if !state.filter.is_empty() {
+        let count = state.select(&view.rows).len();
+        let told = format!("   \"{}\": {count} of {} rows", state.filter, view.rows.len());
+        spans.push(Span::styled(told, BOLD));
+    }
+    if state.paused {
+        spans.push(Span::styled("   HELD", WARNING));
+    }
+    Line::from(spans)
+}
