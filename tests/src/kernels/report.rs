@@ -61,6 +61,9 @@ pub struct Agent {
     pub client: Tally,
     /// Counters of losses that are not 0, by their series.
     pub lost: BTreeMap<String, f64>,
+    /// Runs of its programs that the kernel left out, by program tag: a program that was preempted is not run by
+    /// another task on the same CPU. Whatever the agent's own counters say, these calls were not seen.
+    pub missed_runs: BTreeMap<String, u64>,
     /// Its `/status`.
     pub status: serde_json::Value,
     /// Lines of its log at WARN and ERROR.

@@ -48,10 +48,15 @@ fn of_agent(agent: &Agent, tier: Tier, problems: &mut Vec<String>) {
     if agent.tier() != Some(tier.number()) {
         problems.push(format!("the active tier is {:?}, not {}", agent.tier(), tier.number()));
     }
-    let Agent { ready: _, server, client, lost, status, complaints, ended } = agent;
+    let Agent { ready: _, server, client, lost, missed_runs, status, complaints, ended } = agent;
     compare("the agent on the server", server, problems);
     compare("the agent on the client", client, problems);
     problems.extend(lost.iter().map(|(series, value)| format!("lost: {series} {value}")));
+    // Not a problem by itself (the runs of other sockets and calls are among them), but the cause of many.
+    let missed: u64 = missed_runs.values().sum();
+    if missed > 0 && (server != client || *server != load::expected()) {
+        problems.push(format!("the kernel left out {missed} runs of programs: {missed_runs:?}"));
+    }
     problems.extend(complaints.iter().map(|line| format!("logged: {line}")));
     failed_probes(status, problems);
     if ended != "exit status: 0" {

@@ -83,9 +83,11 @@ impl Watcher {
         let (server, client, lost) = counted.unwrap_or_default();
         let status = page("/status").context("asking for the status")?;
         let status = serde_json::from_str(&status).unwrap_or(serde_json::Value::String(status));
+        let missed_runs = missed_runs(self.child.id());
         let ended = self.end()?;
         let ready = self.ready.as_secs_f64();
-        Ok(Agent { ready, server, client, lost, status, complaints: complaints(&log()), ended })
+        let complaints = complaints(&log());
+        Ok(Agent { ready, server, client, lost, missed_runs, status, complaints, ended })
     }
 
     fn end(&mut self) -> Result<String> {
@@ -145,6 +147,26 @@ fn lost(series: &[Series]) -> BTreeMap<String, f64> {
         .collect()
 }
 
+/// What the kernel says of the programs that a process holds open (since 5.12).
+fn missed_runs(pid: u32) -> BTreeMap<String, u64> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return BTreeMap::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| missed_runs_in(&fs::read_to_string(entry.path()).ok()?))
+        .collect()
+}
+
+/// Tag and number of left-out runs, when `fdinfo` is a program's and there are any.
+fn missed_runs_in(fdinfo: &str) -> Option<(String, u64)> {
+    let field = |name: &str| {
+        let mut lines = fdinfo.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| *key == name).map(|(_, value)| value.trim())
+    };
+    let missed = field("recursion_misses")?.parse().ok()?;
+    let kind = format!("{} {}", field("prog_tag")?, field("prog_id")?);
+    (missed > 0).then_some((kind, missed))
+}
+
 /// The body of a page of the agent.
 fn page(path: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT))?;
@@ -165,6 +187,17 @@ fn page(path: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_the_runs_that_the_kernel_left_out() {
+        let check = |fdinfo: &str, expect: Option<(&str, u64)>| {
+            let expect = expect.map(|(tag, missed)| (tag.to_owned(), missed));
+            assert_eq!(missed_runs_in(fdinfo), expect, "{fdinfo}");
+        };
+        check("pos:\t0\nflags:\t02\n", None);
+        check("prog_type:\t26\nprog_tag:\tab\nprog_id:\t7\nrecursion_misses:\t0\n", None);
+        check("prog_tag:\tab\nprog_id:\t7\nrecursion_misses:\t3\n", Some(("ab 7", 3)));
+    }
 
     #[test]
     fn finds_complaints_in_both_forms_of_a_log() {
