@@ -12,13 +12,15 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=STETH_KERNEL_OBJECT");
     let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or(io::ErrorKind::NotFound)?;
-    let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let named = env::var_os("STETH_KERNEL_OBJECT").filter(|named| !named.is_empty());
-    let object = named.map_or_else(|| default_object(&here, &out), PathBuf::from);
+    let object = named.map_or_else(|| default_object(&out), PathBuf::from);
     let object = fs::canonicalize(&object).unwrap_or(object);
-    // A path that is missing makes cargo run this again each time, so the object is found as soon
-    // as it is there.
-    println!("cargo::rerun-if-changed={}", object.display());
+    // A watched file that is missing would have cargo compile the crate each time; its folder shows
+    // as well that it has come.
+    let folder = object.parent().unwrap_or(&object);
+    let watched =
+        if object.is_file() || fs::create_dir_all(folder).is_err() { &object } else { folder };
+    println!("cargo::rerun-if-changed={}", watched.display());
     let code = if object.is_file() {
         embedded(&object)
     } else {
@@ -31,14 +33,14 @@ fn main() -> io::Result<()> {
     fs::write(out.join("kernel_object.rs"), code)
 }
 
-/// `kernel/steth.o` in the target directory in use, which is the ancestor of `OUT_DIR` that holds
-/// it, else in the workspace's own.
-fn default_object(here: &Path, out: &Path) -> PathBuf {
+/// `kernel/steth.o` in the target directory in use: the ancestor of `OUT_DIR` that holds it, else the
+/// one where it will be, four levels up.
+fn default_object(out: &Path) -> PathBuf {
     let object = Path::new("kernel").join("steth.o");
     out.ancestors()
         .map(|ancestor| ancestor.join(&object))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| here.join("..").join("target").join(object))
+        .unwrap_or_else(|| out.ancestors().nth(4).unwrap_or(out).join(&object))
 }
 
 /// ELF headers are read in place as 64-bit words, which `include_bytes!` alone does not align.

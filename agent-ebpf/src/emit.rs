@@ -4,11 +4,11 @@ use core::ffi::c_void;
 
 use agent_common::{
     counter::Counter,
-    limit::{SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL},
+    limit::{RING_BYTES, SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL},
     record::{self, Close, End, Kind, Segment, flag},
 };
 use aya_ebpf::{
-    bindings::BPF_RB_NO_WAKEUP,
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_probe_read_user, bpf_ringbuf_output},
 };
 
@@ -19,6 +19,21 @@ use crate::{
     user::{LOOK, rewind, step},
 };
 
+/// Records between two looks at how full the ring is, per CPU; a power of two.
+const LOOK_EVERY: u64 = 64;
+/// Userspace is woken before its time when this much waits.
+const HIGH_WATER: u64 = RING_BYTES as u64 / 8;
+
+/// How a record is to be submitted: quietly, since userspace comes by on its own, unless it is late.
+#[inline(always)]
+fn wake(written: u64) -> u64 {
+    if written & (LOOK_EVERY - 1) == 0 && EVENTS.query(BPF_RB_AVAIL_DATA.into()) > HIGH_WATER {
+        BPF_RB_FORCE_WAKEUP.into()
+    } else {
+        BPF_RB_NO_WAKEUP.into()
+    }
+}
+
 const PAIR: u64 = size_of::<record::Pair>() as u64;
 
 /// Writes the exchange in hand, heads and all, as it stands in the socket's state.
@@ -26,7 +41,7 @@ const PAIR: u64 = size_of::<record::Pair>() as u64;
 pub(crate) fn pair(conn: &mut Conn, end: End, errno: u16) {
     conn.pair.end = end as u8;
     conn.pair.errno = errno;
-    maps::count(Counter::ExchangesSeen, 1);
+    let flags = wake(maps::count(Counter::ExchangesSeen, 1));
     let len = u64::from(conn.pair.ask_head) + u64::from(conn.pair.answer_head);
     // SAFETY: the state is one block of at least PAIR + 1023 bytes.
     let failed = unsafe {
@@ -34,7 +49,7 @@ pub(crate) fn pair(conn: &mut Conn, end: End, errno: u16) {
             (&raw const EVENTS).cast_mut().cast::<c_void>(),
             (&raw mut *conn).cast::<c_void>(),
             PAIR + bound(len, 1023),
-            BPF_RB_NO_WAKEUP.into(),
+            flags,
         )
     };
     if failed != 0 {
@@ -175,8 +190,7 @@ fn write_small(conn: &Conn, len: u64) -> u32 {
         // SAFETY: as above.
         unsafe { unseen(&raw mut (*at).header) };
     }
-    maps::count(Counter::SegmentsSeen, 1);
-    entry.submit(BPF_RB_NO_WAKEUP.into());
+    entry.submit(wake(maps::count(Counter::SegmentsSeen, 1)));
     u32::from(failed != 0)
 }
 
@@ -200,8 +214,7 @@ fn write_large(conn: &Conn, len: u64) -> u32 {
         // SAFETY: as above.
         unsafe { unseen(&raw mut (*at).header) };
     }
-    maps::count(Counter::SegmentsSeen, 1);
-    entry.submit(BPF_RB_NO_WAKEUP.into());
+    entry.submit(wake(maps::count(Counter::SegmentsSeen, 1)));
     u32::from(failed != 0)
 }
 

@@ -138,13 +138,15 @@ settings! {
     RECVMSG_NONBLOCK: u32 = 0, recvmsg_nonblock;
 }
 
-/// Adds to a counter.
+/// Adds to a counter; gives what it stands at on this CPU.
 #[inline(always)]
-pub(crate) fn count(counter: Counter, by: u64) {
-    if let Some(place) = COUNTS.get_ptr_mut(counter as u32) {
-        // SAFETY: a per-CPU value; a preempting program can lose one increment of its own CPU at
-        // worst between load and store, which BPF compiles to a single add here.
-        unsafe { *place += by };
+pub(crate) fn count(counter: Counter, by: u64) -> u64 {
+    let Some(place) = COUNTS.get_ptr_mut(counter as u32) else { return 1 };
+    // SAFETY: a per-CPU value of a map. Programs of one CPU can preempt each other (kernel 5.15 and
+    // newer): the addition is atomic, which costs little on a line that no other CPU writes.
+    unsafe {
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(place, by);
+        *place
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::flag::FLAG_OF;
 use crate::config::keys::{LogFormat, LogLevel, Tier};
-use crate::config::{Setting, Sources};
+use crate::config::{self, ConfigError, Setting, Sources};
 
 /// Telemetry for what you cannot change: watches every plaintext HTTP/1 request of every process on
 /// this host, from the kernel, and reports rate, errors and duration.
@@ -80,6 +81,28 @@ pub enum ConfigVerb {
     Reference,
     /// Print the JSON schema of the file, for editors.
     Schema,
+}
+
+impl ConfigVerb {
+    /// What it prints.
+    pub fn told(&self, sources: &Sources) -> Result<String, ConfigError> {
+        match self {
+            Self::Schema => Ok(config::reference::schema()),
+            Self::Reference => Ok(config::reference::markdown()),
+            Self::Show => Ok(config::show::show(&config::load(sources)?)),
+            Self::Validate { file: Some(file) } => {
+                config::validate(file)?;
+                Ok(format!("{} is valid\n", file.display()))
+            }
+            Self::Validate { file: None } => {
+                let usual = config::DEFAULT_FILE;
+                Ok(config::load(sources)?.file.map_or_else(
+                    || format!("no file was named and there is no {usual}: all is default\n"),
+                    |file| format!("{} is valid\n", file.display()),
+                ))
+            }
+        }
+    }
 }
 
 /// Flags of every verb.
@@ -184,33 +207,6 @@ pub struct FilterFlags {
     /// Not these request paths.
     #[arg(long, global = true, value_name = "GLOB", value_delimiter = ',')]
     pub exclude_path: Vec<String>,
-}
-
-/// Which flag sets which key.
-const FLAG_OF: &[(&str, &str)] = &[
-    ("capture.tier", "--capture-tier"),
-    ("capture.statistics", "--stats"),
-    ("host.root", "--root"),
-    ("prometheus.listen", "--listen"),
-    ("otlp.endpoint", "--otlp-endpoint"),
-    ("metrics.interval", "--interval"),
-    ("log.level", "--log"),
-    ("log.format", "--log-format"),
-    ("filter.include.executables", "--include-executable"),
-    ("filter.exclude.executables", "--exclude-executable"),
-    ("filter.include.services", "--include-service"),
-    ("filter.exclude.services", "--exclude-service"),
-    ("filter.include.ports", "--include-port"),
-    ("filter.exclude.ports", "--exclude-port"),
-    ("filter.include.cgroups", "--include-cgroup"),
-    ("filter.exclude.cgroups", "--exclude-cgroup"),
-    ("filter.include.paths", "--include-path"),
-    ("filter.exclude.paths", "--exclude-path"),
-];
-
-/// The flag that sets a key.
-pub(crate) fn flag_of(path: &str) -> Option<&'static str> {
-    FLAG_OF.iter().find(|(key, _)| *key == path).map(|(_, flag)| *flag)
 }
 
 impl Cli {

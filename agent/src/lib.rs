@@ -15,5 +15,8 @@ pub mod kernel;
 pub mod metric;
 pub mod protocol;
 pub mod red;
+pub mod pipeline;
 pub mod runtime;
 pub mod source;
+
+include!(concat!(env!("OUT_DIR"), "/kernel_object.rs"));

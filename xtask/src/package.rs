@@ -36,6 +36,9 @@ const fn need(program: &'static str, package: &'static str, why: &'static str) -
 pub(crate) const BUILD: &[Need] =
     &[need("cc", "gcc", "links; compiles ring and zstd"), need("ldd", "libc-bin", "finds LLVM")];
 
+/// What fuzzing needs beside that.
+pub(crate) const FUZZ: &[Need] = &[need("c++", "g++", "compiles libFuzzer")];
+
 /// What the end-to-end tests and the bench start.
 pub(crate) const SERVERS: &[Need] = &[
     need("nginx", "nginx-light", "server and proxy under test"),
@@ -89,6 +92,7 @@ export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
     printf '#!/bin/sh\nexit 101\n' > "$policy"
     chmod 755 "$policy"
 fi

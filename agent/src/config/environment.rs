@@ -4,6 +4,8 @@
 //! A `STETH_*` variable nobody knows is refused like an unknown key. An `OTEL_*` variable is meant
 //! for everybody: what makes no sense here is passed over with a warning, as the specification asks.
 
+use std::collections::BTreeMap;
+
 use super::error::{Fault, Problem};
 use super::leaf::sections;
 use super::node::{Node, Origin, Value};
@@ -27,14 +29,10 @@ enum Meaning {
     Millis,
     /// `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`.
     Histogram,
-    /// `otlp`, `prometheus` or `none`: whether there is a push.
-    Exporter,
 }
 
 /// General variables stand before those for metrics alone, which are stronger.
 const STANDARD: &[(&str, &[&str], Meaning)] = &[
-    ("OTEL_SDK_DISABLED", &["otlp", "disabled"], Meaning::Word),
-    ("OTEL_METRICS_EXPORTER", &["otlp", "disabled"], Meaning::Exporter),
     ("OTEL_SERVICE_NAME", &["agent", "service_name"], Meaning::Text),
     ("OTEL_RESOURCE_ATTRIBUTES", &["agent", "attributes"], Meaning::Text),
     ("OTEL_LOG_LEVEL", &["log", "level"], Meaning::Word),
@@ -69,6 +67,17 @@ const STANDARD: &[(&str, &[&str], Meaning)] = &[
     ),
 ];
 
+/// The standard variables that no key stands for: which exporters there are at all, and what is for
+/// other signals. The export stage reads them itself.
+pub(crate) fn keyless(environment: &Environment) -> BTreeMap<String, String> {
+    environment
+        .iter()
+        .filter(|(name, _)| name.starts_with("OTEL_"))
+        .filter(|(name, _)| !STANDARD.iter().any(|(known, ..)| known == name))
+        .cloned()
+        .collect()
+}
+
 /// Names of the standard variables that mean something here, for the reference page.
 pub(crate) fn standard(path: &str) -> impl Iterator<Item = &'static str> {
     let of_path = move |(name, keys, _): &(&'static str, &[&str], Meaning)| {
@@ -101,11 +110,6 @@ pub(crate) fn otel(
             Meaning::Histogram => match lower.as_str() {
                 "explicit_bucket_histogram" => Some("explicit".to_owned()),
                 "base2_exponential_bucket_histogram" => Some("exponential".to_owned()),
-                _ => None,
-            },
-            Meaning::Exporter => match lower.as_str() {
-                "otlp" => Some("false".to_owned()),
-                "none" | "prometheus" => Some("true".to_owned()),
                 _ => None,
             },
         };

@@ -7,11 +7,13 @@
 
 mod environment;
 mod error;
+pub(crate) mod flag;
 pub mod keys;
 mod leaf;
 mod node;
 pub mod reference;
 pub mod show;
+pub mod stage;
 mod typed;
 pub mod unit;
 mod yaml;
@@ -20,12 +22,12 @@ pub use error::{Complaint, ConfigError};
 pub use keys::Config;
 pub use node::Origin;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::ConfigVerb;
 use error::Fault;
 use node::{Node, Value};
 
@@ -66,6 +68,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// What was typed.
     tree: Node,
+    /// `OTEL_*` variables that no key stands for.
+    keyless: BTreeMap<String, String>,
 }
 
 impl Loaded {
@@ -100,23 +104,6 @@ pub fn validate(path: &Path) -> Result<Config, ConfigError> {
     Ok(load_text(Some(path), &text, &Sources::default())?.config)
 }
 
-/// What a verb about the configuration prints.
-pub fn told(verb: &ConfigVerb, sources: &Sources) -> Result<String, ConfigError> {
-    match verb {
-        ConfigVerb::Schema => Ok(reference::schema()),
-        ConfigVerb::Reference => Ok(reference::markdown()),
-        ConfigVerb::Show => Ok(show::show(&load(sources)?)),
-        ConfigVerb::Validate { file: Some(file) } => {
-            validate(file)?;
-            Ok(format!("{} is valid\n", file.display()))
-        }
-        ConfigVerb::Validate { file: None } => match load(sources)?.file {
-            Some(file) => Ok(format!("{} is valid\n", file.display())),
-            None => Ok(format!("no file was named and there is no {DEFAULT_FILE}: defaults\n")),
-        },
-    }
-}
-
 fn load_text(file: Option<&Path>, text: &str, sources: &Sources) -> Result<Loaded, ConfigError> {
     let wrong = |fault| ConfigError::Wrong(Box::new(Complaint::new(fault, file, text)));
     let mut tree = yaml::tree(text).map_err(wrong)?;
@@ -141,6 +128,7 @@ fn load_text(file: Option<&Path>, text: &str, sources: &Sources) -> Result<Loade
         let node = Node { origin: Origin::Flag(flag), value: Value::Text(text.clone()) };
         tree.set(&path.split('.').collect::<Vec<_>>(), node);
     }
+    let keyless = environment::keyless(&sources.environment);
     let config = typed(&tree).map_err(wrong)?;
     if let Some((path, message)) = config.contradiction() {
         return Err(wrong(Fault {
@@ -149,7 +137,7 @@ fn load_text(file: Option<&Path>, text: &str, sources: &Sources) -> Result<Loade
             problem: error::Problem::Wrong(message.to_owned()),
         }));
     }
-    Ok(Loaded { config, file: file.map(Path::to_path_buf), warnings, tree })
+    Ok(Loaded { config, file: file.map(Path::to_path_buf), warnings, tree, keyless })
 }
 
 fn typed(tree: &Node) -> Result<Config, Fault> {
@@ -169,4 +157,4 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::environment;
 use super::leaf::{self, Leaf, Section};
+use super::{environment, flag};
 
 /// Set to rewrite the checked-in pages instead of comparing with them.
 pub(crate) const BLESS: &str = "STETH_BLESS";
@@ -60,7 +60,7 @@ fn entry(leaf: &Leaf, out: &mut String) {
     for name in environment::standard(path) {
         let _ = write!(out, ", `{name}`");
     }
-    if let Some(flag) = crate::cli::flag_of(path) {
+    if let Some(flag) = flag::flag_of(path) {
         let _ = write!(out, ", `{flag}`");
     }
     out.push('\n');

@@ -11,6 +11,11 @@ fn environment(pairs: &[(&str, &str)]) -> Sources {
     Sources { environment, ..Sources::default() }
 }
 
+/// For the tests of the stages' configurations.
+pub(crate) fn loaded(file: &str, pairs: &[(&str, &str)]) -> super::Loaded {
+    from(file, &environment(pairs)).unwrap()
+}
+
 fn from(text: &str, sources: &Sources) -> Result<super::Loaded, String> {
     load_text(Some(Path::new("steth.yaml")), text, sources).map_err(|error| error.to_string())
 }
@@ -40,7 +45,7 @@ fn mistakes_are_told_with_place_and_remedy() {
         "filter:\n  exclude:\n    paths: [/a, [b]]\n",
         "routes:\n  patterns:\n    - /ok\n    - users/{id}\n",
         "services:\n  - name: shop\n    match: {exe: nginx}\n",
-        "services:\n  - match: {port: 80}\n",
+        "services:\n  - match: {command: x}\n",
         "services:\n  - name: shop\n    match: {}\n",
         "otlp:\n  endpoint: grpc://collector:4317\n",
         "otlp:\n  protocol: http/json\n",
@@ -108,7 +113,6 @@ fn standard_variables_mean_what_the_specification_says() {
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod,team=a%20b"),
         ("OTEL_EXPORTER_PROMETHEUS_PORT", "9999"),
-        ("OTEL_SDK_DISABLED", "TRUE"),
         ("OTEL_LOG_LEVEL", ""),
     ]);
     let loaded = from("", &sources).unwrap();
@@ -121,7 +125,6 @@ fn standard_variables_mean_what_the_specification_says() {
     assert_eq!(otlp.compression, Compression::None);
     assert_eq!(otlp.temporality, Temporality::LowMemory);
     assert_eq!(otlp.histogram, HistogramForm::Explicit);
-    assert!(otlp.disabled);
     assert_eq!(metrics.interval.to_string(), "5s");
     assert_eq!(agent.attributes["team"], "a b");
     assert_eq!(prometheus.listen.to_string(), "127.0.0.1:9999");
@@ -146,7 +149,7 @@ fn lists_fit_in_one_variable() {
     let sources = environment(&[
         ("STETH_FILTER_INCLUDE_PORTS", "80, 8080"),
         ("STETH_FILTER_EXCLUDE_EXECUTABLES", "[a, \"b,c\"]"),
-        ("STETH_SERVICES", "[{name: shop, match: {port: 80}}]"),
+        ("STETH_SERVICES", "[{name: shop, match: {executable: java}}]"),
         ("STETH_LOG", "debug"),
         ("STETH_OBSERVE_SELF", "true"),
         ("STETH_CAPTURE_TIER", "3"),
@@ -155,7 +158,7 @@ fn lists_fit_in_one_variable() {
     assert_eq!(config.filter.include.ports, [80, 8080]);
     assert_eq!(config.filter.exclude.executables[1].as_str(), "b,c");
     assert_eq!(config.services[0].name, "shop");
-    assert_eq!(config.services[0].matches.port, Some(80));
+    assert!(config.services[0].matches.executable.is_some());
     assert_eq!(config.log.level, LogLevel::Debug);
     assert!(config.observe.itself);
     assert_eq!(config.capture.tier, Tier::Syscalls);
@@ -191,4 +194,28 @@ fn what_is_shown_says_where_it_came_from_reads_back_and_hides_secrets() {
 fn the_example_file_is_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/steth.yaml");
     super::validate(&path).map_err(|error| error.to_string()).unwrap();
+}
+
+#[test]
+fn hostile_files_are_refused_in_bounded_time_and_memory() {
+    let deep = "[".repeat(100_000);
+    let deep_keys: String = (0..2_000).map(|depth| " ".repeat(depth) + "a:\n").collect();
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..12 {
+        let inner = format!("*a{}, ", n - 1).repeat(10);
+        let line = format!("a{n}: &a{n} [{inner}]\n");
+        bomb.push_str(&line);
+    }
+    for text in [deep, deep_keys, bomb] {
+        assert!(from(&text, &Sources::default()).is_err());
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(?s).{0,200}", yamlish in "[a-z:\\[\\]{}&*!|>'\"#,? \\n-]{0,80}") {
+        let _ = from(&text, &Sources::default());
+        let _ = from(&yamlish, &Sources::default());
+        let _ = from("", &environment(&[("STETH_SERVICES", &text), ("STETH_OTLP_HEADERS", &yamlish)]));
+    }
 }

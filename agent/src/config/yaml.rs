@@ -15,6 +15,11 @@ use super::node::{Key, Node, Origin, Value};
 /// A configuration file is never longer than this.
 pub(crate) const FILE_LIMIT: usize = 1 << 20;
 
+/// Mappings and lists in each other: three times what any key needs. Each level costs stack.
+const DEPTH: usize = 16;
+/// Keys and values, those an alias stands for counted each time.
+const NODES: usize = 50_000;
+
 /// The tree of one document. An empty text is an empty tree.
 pub(crate) fn tree(text: &str) -> Result<Node, Fault> {
     let only_comments = text
@@ -24,7 +29,15 @@ pub(crate) fn tree(text: &str) -> Result<Node, Fault> {
     if only_comments {
         return Ok(Node::empty());
     }
-    let raw: Spanned<Raw> = serde_saphyr::from_str(text).map_err(|error| {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH, max_nodes: NODES, max_events: 4 * NODES, max_documents: 1
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: NODES },
+        with_snippet: false,
+    };
+    let read = serde_saphyr::from_str_with_options(text, options);
+    let raw: Spanned<Raw> = read.map_err(|error| {
         let origin = error.location().map(|location| origin(&location));
         let problem = Problem::Syntax(one_line(&error));
         Fault { origin, path: String::new(), problem }

@@ -111,6 +111,8 @@ pub(super) struct Instance {
     pub(super) executable: Shared,
     /// The executable's path.
     pub(super) path: Shared,
+    /// `/proc` was asked for what the record of a start does not tell.
+    pub(super) asked: bool,
     /// The runtime's language.
     pub(super) language: Option<&'static str>,
     /// `service.version` as the newest process declared it.

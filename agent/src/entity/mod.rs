@@ -16,7 +16,7 @@ mod lives;
 use std::sync::Arc;
 
 pub use filter::Filter;
-pub use registry::{Config, Counts, Registry};
+pub use registry::{Change, Config, Counts, Registry};
 pub use rule::Rule;
 
 use crate::event::{Exec, Pid, Timestamp};

@@ -4,23 +4,27 @@
 //! environment. What the record cannot have (the control group) is read when somebody asks, or taken
 //! from the parent if the process has gone by then.
 
+mod config;
+mod intern;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use agent_common::{limit, record};
 
 use super::attributes::{Declared, Keys};
-use super::filter::{Filter, Subject};
-use super::instance::{Ground, Identity, Instance, Place};
+use super::filter::Subject;
+use super::instance::{Ground, Identity, Instance};
 use super::lives::{Life, Lives, Program};
 use super::name::{self, Command};
-use super::rule::Rule;
 use super::{Entities, EntityId};
 use crate::event::{Exec, Nanos, Pid, Timestamp};
 use crate::host::process::{compact, otel_only};
-use crate::host::{Anchor, Cgroup, Facts, Machine, Process, Ticks, cgroup, clock, text};
+use crate::host::{Anchor, Facts, Machine, Process, Ticks, clock, text};
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Resource, Value};
+
+pub use config::{Config, Counts};
 
 /// How far a question for a process that has gone is passed on to its ancestors.
 const ANCESTORS: u8 = 8;
@@ -34,71 +38,6 @@ const PATROL: usize = 16;
 const CHANGES: usize = 65_536;
 /// The instance that stands for all beyond the limit.
 const OTHER: &str = "{other}";
-/// The name of a service of which nothing is known, as the conventions ask.
-const UNKNOWN: &str = "unknown_service";
-
-/// The registry's part of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// Lives of processes that are kept.
-    pub processes: usize,
-    /// Service instances that are kept.
-    pub entities: usize,
-    /// How long a process that has ended is remembered.
-    pub process_grace: Nanos,
-    /// How long an instance without processes goes on.
-    pub entity_grace: Nanos,
-    /// Names by configuration; the first that fits counts.
-    pub rules: Vec<Rule>,
-    /// What is observed.
-    pub filter: Filter,
-    /// The agent's own `OTEL_RESOURCE_ATTRIBUTES`: defaults for every resource.
-    pub attributes: String,
-    /// The agent's version.
-    pub version: &'static str,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            processes: 32_768,
-            entities: 4096,
-            process_grace: Nanos(10_000_000_000),
-            entity_grace: Nanos(300_000_000_000),
-            rules: Vec::new(),
-            filter: Filter::default(),
-            attributes: String::new(),
-            version: env!("CARGO_PKG_VERSION"),
-        }
-    }
-}
-
-/// What the registry holds and what it had to leave out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Lives of processes held now.
-    pub processes: u64,
-    /// Service instances held now.
-    pub entities: u64,
-    /// Lives freed early because there were too many.
-    pub processes_evicted: u64,
-    /// Programs counted to `{other}` because there were too many instances.
-    pub entities_refused: u64,
-    /// Instances that ended.
-    pub entities_retired: u64,
-    /// Programs named without anything to go by.
-    pub unknown: u64,
-    /// Programs that had gone before they were asked for and were taken for their ancestors'.
-    pub inherited: u64,
-    /// Programs whose `OTEL_RESOURCE_ATTRIBUTES` made no sense.
-    pub attributes_malformed: u64,
-    /// Exec records cut short for which `/proc` was not read because there were too many.
-    pub cut_unread: u64,
-    /// Ends of processes that were not told and were found out.
-    pub ends_missed: u64,
-    /// Changes of verdicts that were not told because nobody took them.
-    pub changes_lost: u64,
-}
 
 /// What the kernel side must be told of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,10 +209,12 @@ impl Registry {
     }
 
     fn program(&self, process: &Process) -> Program {
-        let Process { comm, exe, cwd, args, env, .. } = process;
+        let Process { comm, exe, cwd, args, env, toolchain, .. } = process;
         let command = Command::new(comm, exe.as_deref(), cwd.as_deref(), args);
+        let mut named = name::name(&command);
+        named.language = named.language.or(toolchain.language());
         Program {
-            named: name::name(&command),
+            named,
             path: exe.clone(),
             command: if self.config.rules.is_empty() {
                 String::new()
@@ -343,7 +284,7 @@ impl Registry {
             return entity;
         }
         let (parent, from, lives) = (life.parent, life.from, life.ended.is_none());
-        let own_cgroup = life.own_cgroup;
+        let (own_cgroup, started) = (life.own_cgroup, life.started);
         let mut cgroup = life.cgroup.clone();
         let mut program = life.program.clone();
         if program.is_none()
@@ -375,6 +316,9 @@ impl Registry {
         let cgroup = cgroup.unwrap_or_default();
         let program = program.unwrap_or_default();
         let entity = self.intern(&program, &cgroup);
+        if lives && program.path.is_none() {
+            self.complete(pid, started, entity);
+        }
         let excluded = !self.config.filter.is_empty() && {
             let service = self.instances.get(&entity).map_or("", |i| i.identity.name.as_str());
             let subject = Subject {
@@ -390,6 +334,23 @@ impl Registry {
             life.program = Some(program);
         }
         self.join(pid, serial, entity, excluded)
+    }
+
+    /// Learns the executable's path and its toolchain, which no record tells: once an instance.
+    fn complete(&mut self, pid: Pid, started: Option<Ticks>, entity: EntityId) {
+        let Some(instance) = self.instances.get_mut(&entity) else { return };
+        if entity == Self::OTHER || std::mem::replace(&mut instance.asked, true) {
+            return;
+        }
+        let Ok(process) = self.facts.process(pid) else { return };
+        if started.is_some_and(|started| started != process.started) {
+            return;
+        }
+        if let Some(path) = &process.exe {
+            instance.path.learn(path);
+        }
+        instance.language = instance.language.or(process.toolchain.language());
+        instance.changed();
     }
 
     fn join(&mut self, pid: Pid, serial: u64, entity: EntityId, excluded: bool) -> EntityId {
@@ -417,73 +378,6 @@ impl Registry {
         }
     }
 
-    fn intern(&mut self, program: &Program, cgroup: &Cgroup) -> EntityId {
-        let mut declared = Declared::of_env(&program.env);
-        self.counts.attributes_malformed += u64::from(declared.malformed);
-        let Program { named, path, command, env: _ } = program;
-        let rule = || {
-            let mut rules = self.config.rules.iter();
-            let path = path.as_deref();
-            let rule =
-                rules.find(|rule| rule.fits(&named.executable, path, command, &cgroup.path))?;
-            Some(rule.name.clone())
-        };
-        let unit = || cgroup.unit.as_deref().map(cgroup::name_of_unit);
-        let name = declared.service.clone().or_else(rule).or_else(unit);
-        let name = name.or_else(|| named.name.clone()).filter(|name| !name.is_empty());
-        self.counts.unknown += u64::from(name.is_none());
-        let version = declared.take(key::SERVICE_VERSION);
-        let place = match (&cgroup.container, &cgroup.unit) {
-            (Some(id), _) => Place::Container(id.clone()),
-            (None, Some(unit)) => Place::Unit(unit.clone()),
-            (None, None) => Place::Host,
-        };
-        let identity = Identity {
-            name: name.unwrap_or_else(|| UNKNOWN.to_owned()),
-            namespace: declared.take(key::SERVICE_NAMESPACE),
-            instance: declared.take(key::SERVICE_INSTANCE_ID),
-            place,
-            attributes: declared.attributes,
-        };
-        let entity = match self.by_identity.get(&identity) {
-            Some(known) => *known,
-            None if self.instances.len() > self.config.entities => {
-                self.counts.entities_refused += 1;
-                return Self::OTHER;
-            }
-            None => self.insert(identity),
-        };
-        if let Some(instance) = self.instances.get_mut(&entity) {
-            let mut changed = false;
-            if !named.executable.is_empty() {
-                changed |= instance.executable.learn(&named.executable);
-            }
-            if let Some(path) = path {
-                changed |= instance.path.learn(path);
-            }
-            if version.is_some() && instance.version != version {
-                instance.version = version;
-                changed = true;
-            }
-            if named.language.is_some() && instance.language.is_none() {
-                instance.language = named.language;
-                changed = true;
-            }
-            if changed {
-                instance.changed();
-            }
-        }
-        entity
-    }
-
-    fn insert(&mut self, identity: Identity) -> EntityId {
-        let entity = EntityId(self.next);
-        self.next = self.next.saturating_add(1);
-        self.instances.insert(entity, Instance::new(identity.clone(), &mut self.keys));
-        self.by_identity.insert(identity, entity);
-        entity
-    }
-
     /// The program of an exec record; `/proc` is asked if the record was cut and the process lives.
     fn started(&mut self, exec: &Exec<'_>, life: &mut Life) {
         let record::Exec { comm, started, .. } = exec.header;
@@ -498,7 +392,7 @@ impl Registry {
             ..Process::default()
         };
         let mut program = self.program(&process);
-        let is_cut = exec.args.len() >= limit::EXEC_ARGS || exec.env.len() >= limit::EXEC_ENV;
+        let is_cut = is_cut(exec.args, limit::EXEC_ARGS) || is_cut(exec.env, limit::EXEC_ENV);
         if is_cut || program.named.wants_cwd {
             if self.eager == 0 {
                 self.counts.cut_unread += 1;
@@ -517,6 +411,11 @@ impl Registry {
         life.started = Some(process.started);
         life.program = Some(Arc::new(program));
     }
+}
+
+/// Whether a block of NUL-ended texts was cut: it ends without, or fills what the kernel side allows.
+fn is_cut(block: &[u8], limit: usize) -> bool {
+    block.last().is_some_and(|last| *last != 0) || block.len() + 1 >= limit
 }
 
 impl Entities for Registry {
@@ -549,7 +448,7 @@ impl Entities for Registry {
     fn fork(&mut self, fork: &record::Fork) {
         let (pid, parent) = (Pid(fork.child), Pid(fork.parent));
         let from = Timestamp(fork.time);
-        let mut life = Life { pid, parent, from, ..Life::default() };
+        let mut life = Life { pid, from, parent, ..Life::default() };
         if let Some(parent) = self.lives.last(parent).filter(|life| life.ended.is_none()) {
             life.program.clone_from(&parent.program);
             life.cgroup.clone_from(&parent.cgroup);
@@ -573,6 +472,13 @@ impl Entities for Registry {
     }
 
     fn of(&mut self, pid: Pid, when: Timestamp) -> EntityId {
+        // Nearly every question: known already, and alive or only just not.
+        if let Some(life) = self.lives.at(pid, when)
+            && let Some(entity) = life.entity
+            && life.ended.is_none_or(|ended| when.since(ended) <= LATE)
+        {
+            return entity;
+        }
         let serial = self.life(pid, when);
         self.resolve(pid, serial, ANCESTORS)
     }
@@ -593,5 +499,4 @@ impl Entities for Registry {
 }
 
 #[cfg(test)]
-#[path = "registry_tests.rs"]
 mod tests;

@@ -14,13 +14,20 @@ pub struct Rule {
     pub cgroup: Option<Glob>,
     /// The service's name.
     pub name: String,
+    /// The service's namespace.
+    pub namespace: Option<String>,
 }
 
 impl Rule {
     /// Whether a process fits. A rule without patterns fits none.
     pub fn fits(&self, executable: &str, path: Option<&str>, command: &str, cgroup: &str) -> bool {
-        let Self { executable: by_executable, command: by_command, cgroup: by_cgroup, name: _ } =
-            self;
+        let Self {
+            executable: by_executable,
+            command: by_command,
+            cgroup: by_cgroup,
+            name: _,
+            namespace: _,
+        } = self;
         let given = by_executable.is_some() || by_command.is_some() || by_cgroup.is_some();
         given
             && by_executable.as_ref().is_none_or(|g| filter::executable(g, executable, path))
@@ -42,6 +49,7 @@ mod tests {
                 command: glob(command),
                 cgroup: glob(cgroup),
                 name: "x".to_owned(),
+                namespace: None,
             };
             let fits = rule.fits("java", Some("/usr/bin/java"), "java -jar shop.jar", "/a.slice");
             assert_eq!(fits, expect, "{executable} {command} {cgroup}");

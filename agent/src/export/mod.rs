@@ -8,11 +8,15 @@ pub mod config;
 pub mod counters;
 pub mod env;
 pub(crate) mod otlp;
+pub mod own;
 pub mod prometheus;
+pub mod recorder;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sender;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +31,8 @@ use otlp::point::Form;
 use sender::{Error, Sender, Signal, Wire};
 use task::{Inbox, Push, Terms};
 
-/// Where snapshots go: the seam, with [`Handle`] as its live form and `Recorder` as its twin.
+/// Where snapshots go: the seam, with [`Handle`] as its live form and
+/// [`recorder::Recorder`] as its twin.
 pub trait Export {
     /// Hands over the newest snapshot; one that was not taken up yet is overwritten.
     fn publish(&self, snapshot: Arc<Snapshot>);
@@ -57,31 +62,67 @@ fn spawn_with<W: Wire>(wire: W, terms: Terms) -> Handle {
     let (inbox, receiver) = watch::channel(Inbox::default());
     let tally = Arc::new(Tally::default());
     let push = Push::new(wire, terms, receiver, Arc::clone(&tally));
-    let task = tokio::spawn(push.run());
-    Handle { inbox, tally, task }
+    let task = Some(tokio::spawn(push.run()));
+    Handle { publisher: Publisher { inbox, tally }, task }
 }
 
 /// The running push. Dropping it stops the task without a flush.
 #[derive(Debug)]
 pub struct Handle {
-    inbox: watch::Sender<Inbox>,
-    tally: Arc<Tally>,
-    task: JoinHandle<()>,
+    publisher: Publisher,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Handle {
+    /// For those who publish from another thread.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
+    }
+
     /// Sends what was published and stops; what was not taken by then is counted.
-    pub async fn shutdown(self, deadline: Duration) -> Counters {
-        let at = Instant::now() + deadline;
-        self.inbox.send_modify(|inbox| inbox.deadline = Some(at));
-        if let Err(error) = self.task.await {
+    pub async fn shutdown(mut self, deadline: Duration) -> Counters {
+        self.publisher.end(Instant::now() + deadline);
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
             tracing::error!(%error, "OTLP: the exporter ended badly");
         }
-        self.tally.counters()
+        self.publisher.counters()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.task.is_some() {
+            self.publisher.end(Instant::now());
+        }
     }
 }
 
 impl Export for Handle {
+    fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.publisher.publish(snapshot);
+    }
+
+    fn counters(&self) -> Counters {
+        self.publisher.counters()
+    }
+}
+
+/// Hands snapshots to a running push; after the push has ended, to nobody.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    inbox: watch::Sender<Inbox>,
+    tally: Arc<Tally>,
+}
+
+impl Publisher {
+    fn end(&self, at: Instant) {
+        self.inbox.send_modify(|inbox| inbox.deadline = Some(at));
+    }
+}
+
+impl Export for Publisher {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         add(&self.tally.published, 1);
         let mut overwritten = false;

@@ -1,9 +1,11 @@
 //! Snapshots for the tests of this stage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data as MetricData;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as NumberValue;
 
 use crate::metric::histogram::{Exponential, Histogram};
 use crate::metric::instrument::{HTTP_SERVER_REQUEST_DURATION, Instrument, Kind, SECONDS, Scale};
@@ -135,4 +137,53 @@ pub(crate) fn identities(request: &ExportMetricsServiceRequest) -> Vec<String> {
         }
     }
     identities
+}
+
+/// What the collector knows: by service and start of the series, the last cumulative value or the
+/// sum of the deltas. Histogram and counter of a service say the same, and the deltas have no gaps.
+pub(crate) fn totals(
+    taken: &[ExportMetricsServiceRequest],
+    delta: bool,
+) -> BTreeMap<(String, u64), u64> {
+    let mut totals: BTreeMap<(String, u64), u64> = BTreeMap::new();
+    let mut counted: BTreeMap<(String, u64), u64> = BTreeMap::new();
+    let mut ends: BTreeMap<(String, bool), (u64, u64)> = BTreeMap::new();
+    let mut add = |service: &str, start: u64, time: u64, value: u64, histogram: bool| {
+        let end = ends.entry((service.to_owned(), histogram)).or_insert((start, start));
+        // The start of a delta is the end of the one before, unless the series began anew.
+        let began = if delta && end.1 == start { end.0 } else { start };
+        assert!(time >= end.1, "{service}: time goes on");
+        *end = (began, time);
+        let into = if histogram { &mut totals } else { &mut counted };
+        let total = into.entry((service.to_owned(), began)).or_default();
+        *total = if delta { *total + value } else { value };
+    };
+    for resource in taken.iter().flat_map(|request| &request.resource_metrics) {
+        let name = resource.resource.as_ref().unwrap().attributes[0].value.clone().unwrap();
+        let name = format!("{:?}", name.value.unwrap());
+        let name = name.trim_start_matches("StringValue(\"").trim_end_matches("\")").to_owned();
+        for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
+            match metric.data.as_ref().unwrap() {
+                MetricData::ExponentialHistogram(histogram) => {
+                    for point in histogram.data_points.iter().filter(|point| point.flags == 0) {
+                        let positive = point.positive.as_ref().unwrap();
+                        assert_eq!(positive.bucket_counts.iter().sum::<u64>(), point.count);
+                        let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
+                        add(&name, start, time, point.count, true);
+                    }
+                }
+                MetricData::Sum(sum) => {
+                    for point in sum.data_points.iter().filter(|point| point.flags == 0) {
+                        let Some(NumberValue::AsInt(value)) = point.value else { panic!() };
+                        let value = u64::try_from(value).unwrap();
+                        let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
+                        add(&name, start, time, value, false);
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(totals, counted);
+    totals
 }

@@ -27,6 +27,8 @@ pub enum State {
 pub struct Probe {
     /// Its name.
     pub name: &'static str,
+    /// The place in the kernel it stands on.
+    pub hook: &'static str,
     /// Whether it works.
     #[serde(flatten)]
     pub state: State,
@@ -35,9 +37,6 @@ pub struct Probe {
     pub lost: Option<&'static str>,
     /// How to get it.
     pub grant: Option<String>,
-    /// Whether requests are seen through it.
-    #[serde(skip)]
-    pub sees_requests: bool,
 }
 
 impl Probe {
@@ -51,8 +50,8 @@ impl Probe {
 pub struct Report {
     /// `uname -r` and the architecture.
     pub kernel: String,
-    /// The capture tier in use, in words.
-    pub tier: String,
+    /// The capture tier in use, in words; `None`: no request can be seen, for the reasons below.
+    pub tier: Option<String>,
     /// What is missing of the process's privileges and how to grant it; empty if nothing is.
     pub privileges: String,
     /// Every probe.
@@ -84,8 +83,7 @@ impl Verdict {
 impl Report {
     /// How much works.
     pub fn verdict(&self) -> Verdict {
-        let sees = |probe: &Probe| probe.sees_requests && probe.state == State::Active;
-        if !self.probes.iter().any(sees) {
+        if self.tier.is_none() {
             Verdict::Nothing
         } else if self.probes.iter().any(Probe::is_missed) {
             Verdict::Partial
@@ -97,6 +95,7 @@ impl Report {
     /// The report for people: a table, then what to do.
     pub fn text(&self) -> String {
         let Self { kernel, tier, privileges, probes } = self;
+        let tier = tier.as_deref().unwrap_or("none works");
         let mut out = format!("kernel   {kernel}\ncapture  {tier}\n\n");
         let width = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0).max(5);
         // Writing to a string cannot fail.
@@ -152,7 +151,7 @@ mod tests {
     fn probe(name: &'static str, state: State) -> Probe {
         Probe {
             name,
-            sees_requests: name.starts_with("tier"),
+            hook: "sock_recv_length",
             lost: Some("durations of what it sees"),
             grant: Some("run with sudo".to_owned()),
             state,
@@ -160,9 +159,10 @@ mod tests {
     }
 
     fn report(probes: Vec<Probe>) -> Report {
+        let first = probes.first().filter(|probe| probe.state == State::Active);
         Report {
             kernel: "6.18.0 x86_64".to_owned(),
-            tier: "1: socket tracepoints".to_owned(),
+            tier: first.map(|_| "1: socket tracepoints".to_owned()),
             privileges: String::new(),
             probes,
         }

@@ -191,5 +191,4 @@ fn digit(hex: u8) -> Option<u8> {
 }
 
 #[cfg(test)]
-#[path = "cgroup_tests.rs"]
 mod tests;

@@ -4,6 +4,7 @@
 //! Reads are bounded, and whatever a process wrote into its own entries is only text: nothing here
 //! trusts it, and no environment variable but `OTEL_*` is ever kept.
 
+pub mod binary;
 pub mod cgroup;
 pub mod clock;
 pub mod machine;
@@ -11,6 +12,7 @@ pub mod process;
 pub mod root;
 pub mod text;
 
+pub use binary::Toolchain;
 pub use cgroup::Cgroup;
 pub use clock::{Anchor, Ticks};
 pub use machine::Machine;

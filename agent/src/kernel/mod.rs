@@ -13,4 +13,4 @@ pub mod probe;
 mod sweep;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
-pub use maps::{Kernel, Verdict};
+pub use maps::{Kernel, ProgramCost, Verdict};

@@ -87,7 +87,9 @@ fn conventions() -> Option<Model> {
     let mut files = Vec::new();
     yaml_files(&directory, &mut files);
     let mut model = Model::default();
-    files.iter().for_each(|file| model.read(file));
+    for file in &files {
+        model.read(file);
+    }
     Some(model)
 }
 

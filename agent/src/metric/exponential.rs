@@ -19,59 +19,6 @@ const SLICES: usize = 2 * TABLE;
 const FRACTION_BITS: u32 = 52;
 const FRACTION: u64 = (1 << FRACTION_BITS) - 1;
 
-/// `2^(k/128)` for `k` in `0..128`, 63 bits behind the point, each too small by less than two units.
-///
-/// Square roots of square roots: an error is halved on the way, where products would add it up.
-const fn roots() -> [u64; TABLE] {
-    let mut roots = [0; TABLE];
-    roots[0] = 1 << 63;
-    let mut step = TABLE / 2;
-    while step > 0 {
-        // The exponent of an odd multiple of `step` is half that of a multiple of `2 * step`.
-        let mut k = step;
-        while k < TABLE {
-            let double = 2 * k;
-            roots[k] = if double < TABLE {
-                ((roots[double] as u128) << 63).isqrt() as u64
-            } else {
-                ((roots[double - TABLE] as u128) << 64).isqrt() as u64
-            };
-            k += 2 * step;
-        }
-        step /= 2;
-    }
-    roots
-}
-
-/// Lower bounds of an octave's buckets as the fraction bits of a double, rounded down.
-static BOUNDS: [u64; TABLE] = {
-    let roots = roots();
-    let mut bounds = [0; TABLE];
-    let mut k = 0;
-    while k < TABLE {
-        bounds[k] = (roots[k] >> (63 - FRACTION_BITS)) & FRACTION;
-        k += 1;
-    }
-    bounds
-};
-
-/// For each even slice of an octave, how many bounds lie below its start.
-static BELOW: [u8; SLICES] = {
-    let roots = roots();
-    let mut below = [0; SLICES];
-    let mut slice = 0;
-    while slice < SLICES {
-        let start = (slice as u64) << (FRACTION_BITS - TABLE_SCALE - 1);
-        let mut k = 0;
-        while k < TABLE && ((roots[k] >> (63 - FRACTION_BITS)) & FRACTION) < start {
-            k += 1;
-        }
-        below[slice] = k as u8;
-        slice += 1;
-    }
-    below
-};
-
 /// Base-2 exponential buckets, as OTLP has them, of the values in the exported unit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exponential {
@@ -133,7 +80,7 @@ impl Exponential {
         let last = self.offset + count_of(&self.counts) - 1;
         let (mut low, mut high) = (low.min(self.offset), high.max(last));
         let mut shift = 0;
-        while i64::from(high) - i64::from(low) >= MAX_BUCKETS as i64 {
+        while high.abs_diff(low) as usize >= MAX_BUCKETS {
             low >>= 1;
             high >>= 1;
             shift += 1;
@@ -172,8 +119,8 @@ impl Exponential {
         self.counts = merged;
     }
 
-    /// Makes the scale `scale`, if that is smaller.
-    fn coarsen_to(&mut self, scale: i32) {
+    /// Makes the scale `scale`, if that is smaller: some receivers take no finer one than 8.
+    pub fn coarsen_to(&mut self, scale: i32) {
         self.coarsen(u32::try_from(self.scale - scale).unwrap_or(0));
     }
 
@@ -264,19 +211,92 @@ fn index(value: f64, scale: i32) -> i32 {
     let fraction = bits & FRACTION;
     let slice = (fraction >> (FRACTION_BITS - TABLE_SCALE - 1)) as usize;
     // At most one bound lies inside the slice; which is below tells a comparison.
-    let below = usize::from(BELOW.get(slice).copied().unwrap_or(0));
-    let inside = BOUNDS.get(below).is_some_and(|bound| *bound < fraction);
+    let below = usize::from(table::BELOW.get(slice).copied().unwrap_or(0));
+    let inside = table::BOUNDS.get(below).is_some_and(|bound| *bound < fraction);
     let table = (exponent << TABLE_SCALE) + count_as_i32(below) + i32::from(inside) - 1;
     let finer = scale - TABLE_SCALE.cast_signed();
     if finer <= 0 {
         return table >> (-finer).min(31);
     }
-    let exact = (value.log2() * f64::from(scale).exp2()).ceil() as i32 - 1;
+    let exact = whole((value.log2() * f64::from(scale).exp2()).ceil()) - 1;
     exact.clamp(table << finer, ((table + 1) << finer) - 1)
+}
+
+/// A whole number that a double holds.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "logarithms of doubles, 2^20 fine, are far inside; a cast saturates"
+)]
+fn whole(value: f64) -> i32 {
+    value as i32
+}
+
+/// The bounds of an octave's buckets.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated while compiling: an index beyond the end does not build, and the tests hold every bound"
+)]
+mod table {
+    use super::{FRACTION, FRACTION_BITS, SLICES, TABLE, TABLE_SCALE};
+
+    /// `2^(k/128)` for `k` in `0..128`, 63 bits behind the point, each too small by less than two units.
+    ///
+    /// Square roots of square roots: an error is halved on the way, where products would add it up.
+    pub(super) const fn roots() -> [u64; TABLE] {
+        let mut roots = [0; TABLE];
+        roots[0] = 1 << 63;
+        let mut step = TABLE / 2;
+        while step > 0 {
+            // The exponent of an odd multiple of `step` is half that of a multiple of `2 * step`.
+            let mut k = step;
+            while k < TABLE {
+                let double = 2 * k;
+                roots[k] = if double < TABLE {
+                    ((roots[double] as u128) << 63).isqrt() as u64
+                } else {
+                    ((roots[double - TABLE] as u128) << 64).isqrt() as u64
+                };
+                k += 2 * step;
+            }
+            step /= 2;
+        }
+        roots
+    }
+
+    /// Lower bounds of an octave's buckets as the fraction bits of a double, rounded down.
+    pub(super) static BOUNDS: [u64; TABLE] = {
+        let roots = roots();
+        let mut bounds = [0; TABLE];
+        let mut k = 0;
+        while k < TABLE {
+            bounds[k] = (roots[k] >> (63 - FRACTION_BITS)) & FRACTION;
+            k += 1;
+        }
+        bounds
+    };
+
+    /// For each even slice of an octave, how many bounds lie below its start.
+    pub(super) static BELOW: [u8; SLICES] = {
+        let roots = roots();
+        let mut below = [0; SLICES];
+        let mut slice = 0;
+        while slice < SLICES {
+            let start = (slice as u64) << (FRACTION_BITS - TABLE_SCALE - 1);
+            let mut k = 0;
+            while k < TABLE && ((roots[k] >> (63 - FRACTION_BITS)) & FRACTION) < start {
+                k += 1;
+            }
+            below[slice] = k as u8;
+            slice += 1;
+        }
+        below
+    };
 }
 
 #[cfg(test)]
 mod tests {
+    use super::table::{BOUNDS, roots};
     use super::*;
     use proptest::prelude::*;
 
@@ -322,7 +342,7 @@ mod tests {
 
         #[test]
         fn index_agrees_with_the_logarithm(value in 1u64.., scale in 0i32..=7) {
-            let naive = ((value as f64).log2() * f64::from(scale).exp2()).ceil() as i32 - 1;
+            let naive = whole(((value as f64).log2() * f64::from(scale).exp2()).ceil()) - 1;
             prop_assert!((index(value as f64, scale) - naive).abs() <= 1);
         }
     }

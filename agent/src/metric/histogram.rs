@@ -95,6 +95,12 @@ impl Histogram {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "numbers of a test are small"
+)]
 mod tests {
     use super::super::instrument::{
         HTTP_SERVER_REQUEST_BODY_SIZE as BYTES, HTTP_SERVER_REQUEST_DURATION as SECONDS,

@@ -26,8 +26,8 @@ impl Hasher for Number {
 
     #[inline]
     fn write_u64(&mut self, number: u64) {
-        let product = u128::from(self.0 ^ number ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
-        let [low, high] = [product as u64, (product >> 64) as u64];
+        let (low, high) =
+            (self.0 ^ number ^ 0x2545_f491_4f6c_dd1d).carrying_mul(0x9e37_79b9_7f4a_7c15, 0);
         self.0 = low ^ high;
     }
 }

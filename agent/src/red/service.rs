@@ -92,7 +92,8 @@ pub(super) struct Now {
 struct Moved {
     role: Role,
     attributes: Arc<[Attribute]>,
-    /// Its labels, packed.
+    start: WallTime,
+    /// The other's labels, packed.
     to: u64,
 }
 
@@ -201,7 +202,7 @@ impl Service {
             moved.to = to;
         }
         if let (true, Some(attributes)) = (series.born < now.tick, attributes) {
-            self.moved.push(Moved { role: labels.role, attributes, to });
+            self.moved.push(Moved { role: labels.role, attributes, start: series.start, to });
         }
         if let Some(held) = self.find(labels) {
             held.merge(&series);
@@ -269,7 +270,7 @@ impl Service {
             };
             for points in &mut points {
                 let attributes = moved.attributes.clone();
-                points.push(Point { attributes, start: WallTime(0), data: data.clone() });
+                points.push(Point { attributes, start: moved.start, data: data.clone() });
             }
         }
         let [server, client] = &self.overflow;

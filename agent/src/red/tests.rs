@@ -165,6 +165,67 @@ fn errors_are_named_and_no_status_is_invented() {
     check(Client, None, Some(Fault::Other), Some("_OTHER"));
 }
 
+/// A reader that keeps baselines and tells differences.
+#[derive(Default)]
+struct Deltas {
+    baselines: BTreeMap<(&'static str, Vec<Attribute>), u64>,
+    told: BTreeMap<&'static str, u64>,
+}
+
+impl Deltas {
+    fn read(&mut self, red: &Red) {
+        for (_, scope) in red.snapshot() {
+            for metric in scope.metrics {
+                let name = metric.instrument.name;
+                for point in metric.points {
+                    let series = (name, point.attributes.to_vec());
+                    match point.data {
+                        Data::Histogram(histogram) => {
+                            let before =
+                                self.baselines.insert(series, histogram.count).unwrap_or(0);
+                            *self.told.entry(name).or_default() += histogram.count - before;
+                        }
+                        Data::Moved(to) => {
+                            let before = self.baselines.remove(&series).unwrap();
+                            *self.baselines.entry((name, to.to_vec())).or_default() += before;
+                        }
+                        Data::Ended => drop(self.baselines.remove(&series)),
+                        Data::Number(_) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+    #[test]
+    fn deltas_add_up_to_what_was_observed_though_routes_merge(
+        paths in proptest::collection::vec("(/(a|e|[b-f]{1,2}a|[0-9])){1,3}", 1..600),
+        every in 1usize..200,
+        budget in 1usize..60,
+        series in 1usize..60,
+    ) {
+        let config =
+            Config { routes_per_service: budget, series_per_service: series, ..Config::default() };
+        let (mut red, mut deltas) = (red(config), Deltas::default());
+        for (i, path) in paths.iter().enumerate() {
+            let status = [200, 404, 500][i % 3];
+            red.observe(ONE, &exchange(Role::Server, path, Some(status)));
+            if i % every == 0 {
+                deltas.read(&red);
+                red.tick(WallTime(20));
+            }
+        }
+        deltas.read(&red);
+        let observed = paths.len() as u64;
+        proptest::prop_assert_eq!(deltas.told.values().copied().collect::<Vec<_>>(), [observed; 3]);
+        proptest::prop_assert_eq!(sums(&red), deltas.told);
+        proptest::prop_assert!(red.counters().routes <= budget);
+    }
+}
+
 /// The sum over all series of a snapshot, by instrument.
 fn sums(red: &Red) -> BTreeMap<&'static str, u64> {
     let mut sums = BTreeMap::new();
@@ -223,7 +284,7 @@ fn the_sum_over_all_series_is_the_number_observed_whatever_the_budgets() {
         assert_eq!(counters.observed, 5000);
         assert!(counters.series <= total, "{counters:?}");
         assert_eq!(counters.overflowed > 0, per_service <= 10, "{counters:?}");
-        for (_, service) in &red.services {
+        for service in red.services.values() {
             assert!(service.series.len() <= per_service);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::source::Source;
 use super::{Finding, Tree};
 
-/// The floors of `agent/src`, lowest first; the command line stands on the configuration it sets.
+/// The floors of `agent/src`, lowest first.
 /// `agent-common` is below them all, `main` above.
 const FLOORS: &[&[&str]] = &[
     &["event", "metric"],
@@ -15,7 +15,6 @@ const FLOORS: &[&[&str]] = &[
     &["pipeline"],
     &["export", "kernel", "health"],
     &["config"],
-    &["cli"],
     &["runtime"],
 ];
 

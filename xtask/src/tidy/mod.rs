@@ -60,6 +60,26 @@ impl Tree {
         }
     }
 
+    /// Has files that are compiled for tests alone count as tests.
+    fn settle(&mut self) {
+        let mut tests = Vec::new();
+        for (path, source) in &self.rust {
+            let stem = path.strip_suffix(".rs").unwrap_or(path);
+            let (folder, name) = stem.rsplit_once('/').unwrap_or(("", stem));
+            let folder = if ["mod", "lib", "main"].contains(&name) { folder } else { stem };
+            tests.extend(source.test_modules().iter().map(|test| format!("{folder}/{test}")));
+        }
+        for (path, source) in &mut self.rust {
+            let within = |test: &String| {
+                path.strip_prefix(test.as_str())
+                    .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+            };
+            if tests.iter().any(within) {
+                source.is_test();
+            }
+        }
+    }
+
     /// Rust files under a folder.
     fn under<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, &'a Source)> + 'a {
         self.rust.iter().map(|(path, source)| (path.as_str(), source)).filter(move |(path, _)| {
@@ -76,6 +96,7 @@ pub(crate) fn findings(top: &Path) -> Result<(usize, Vec<Finding>)> {
     }
     tree.top.sort();
     read(top, "", &mut tree)?;
+    tree.settle();
     let mut found = all(&tree);
     found.sort();
     Ok((tree.rust.len() + tree.text.len(), found))
@@ -119,6 +140,7 @@ fn found(rule: fn(&Tree) -> Vec<Finding>, files: &[(&str, &str)]) -> Vec<String>
     for (path, text) in files {
         tree.add(path, (*text).to_owned());
     }
+    tree.settle();
     let mut found: Vec<String> =
         rule(&tree).iter().map(|Finding { file, line, .. }| format!("{file}:{line}")).collect();
     found.sort();

@@ -48,7 +48,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                 found.push(Finding::new(path, line, what));
             }
         }
-        if within("metric/") || path.ends_with("/tests.rs") {
+        if within("metric/") {
             continue;
         }
         for (line, text) in source.product_texts() {
@@ -89,6 +89,16 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::super::found;
 
+    #[test]
+    fn files_of_tests_are_left_alone() {
+        let module = ("agent/src/red/mod.rs", "#[cfg(test)]\nmod bench;\nmod series;");
+        let now = "let now = Instant::now();";
+        let files = [module, ("agent/src/red/bench.rs", now), ("agent/src/red/bench/a.rs", now)];
+        assert!(found(super::check, &files).is_empty());
+        let series = [module, ("agent/src/red/series.rs", now)];
+        assert_eq!(found(super::check, &series), ["agent/src/red/series.rs:1"]);
+    }
+
     const KEYS: (&str, &str) = (
         "agent/src/metric/key.rs",
         "const A: Key = Key(\"error.type\"); const B: Key = Key(\"http.route\");",
@@ -116,7 +126,11 @@ mod tests {
         check(red, "let a = \"http.example/x\"; let b = \"config.yaml\";", &[]);
         check(red, "// \"error.type\"", &[]);
         check(red, "#[cfg(test)]\nmod tests {\n const A: &str = \"error.type\";\n}", &[]);
-        check("agent/src/red/tests.rs", "let a = \"error.type\";", &[]);
+        check(
+            red,
+            "#[cfg(test)]\nmod bench;\n\nlet a = \"error.type\";",
+            &["agent/src/red/mod.rs:4"],
+        );
         check("agent/src/metric/instrument.rs", "let a = \"http.server.x\";", &[]);
     }
 }

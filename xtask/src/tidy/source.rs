@@ -44,6 +44,21 @@ impl Source {
         Self { lines: text.lines().map(str::to_owned).collect(), code, texts, tests: end }
     }
 
+    /// Modules in files of their own that are compiled for tests alone.
+    pub(super) fn test_modules(&self) -> Vec<String> {
+        let pairs = self.code.windows(2).filter_map(|pair| {
+            let [first, second] = pair else { return None };
+            let name = second.trim().strip_prefix("mod ")?.strip_suffix(';')?;
+            (first.trim() == "#[cfg(test)]").then(|| name.to_owned())
+        });
+        pairs.collect()
+    }
+
+    /// The whole file is tests.
+    pub(super) fn is_test(&mut self) {
+        self.tests = 1;
+    }
+
     /// Code that is not tests, with line numbers from 1.
     pub(super) fn product(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code
@@ -148,7 +163,7 @@ fn block(rest: &str) -> usize {
 fn tests(code: &[String]) -> Option<usize> {
     code.windows(2).enumerate().find_map(|(at, pair)| {
         let [first, second] = pair else { return None };
-        let module = second.trim_start().starts_with("mod ");
+        let module = second.trim_start().starts_with("mod ") && second.trim_end().ends_with('{');
         (first.trim() == "#[cfg(test)]" && module).then_some(at + 1)
     })
 }

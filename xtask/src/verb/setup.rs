@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::package::{BUILD, EMULATOR, SERVERS};
+use crate::package::{BUILD, EMULATOR, FUZZ, SERVERS};
 use crate::{kernel_side, package, tool};
 
 /// Install everything that any verb needs
@@ -20,12 +20,13 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(self) -> Result<()> {
         if !self.list {
-            package::install(&[BUILD, SERVERS, EMULATOR].concat())?;
+            package::install(&[BUILD, FUZZ, SERVERS, EMULATOR].concat())?;
             kernel_side::set_up_all()?;
             tool::CARGO_DENY.install()?;
             tool::CARGO_FUZZ.install()?;
         }
         package::tell("build:", BUILD);
+        package::tell("fuzzing:", FUZZ);
         package::tell("end-to-end tests and bench:", SERVERS);
         package::tell("kernel tests:", EMULATOR);
         kernel_side::tell();

@@ -131,7 +131,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: Count::of(16_384),
-            stream_bytes: Size::from_bytes(32 << 20),
+            stream_bytes: Size::from_bytes(8 << 20),
             export_queue: Size::from_bytes(16 << 20),
         }
     }

@@ -33,7 +33,7 @@ pub struct Config {
     pub filter: Filter,
     /// Names for services, first match wins. They are stronger than every name the agent finds,
     /// but for what a process says of itself with `OTEL_SERVICE_NAME`. In the environment:
-    /// `STETH_SERVICES='[{name: shop, match: {port: 80}}]'`.
+    /// `STETH_SERVICES='[{name: shop, match: {executable: java}}]'`.
     pub services: Vec<ServiceRule>,
     /// How request paths become routes.
     pub routes: Routes,
@@ -74,7 +74,7 @@ impl Config {
         if self.services.iter().any(|rule| rule.matches.is_empty()) {
             return Some((
                 &["services"],
-                "each rule needs something under `match`: executable, command, cgroup or port",
+                "each rule needs something under `match`: executable, command or cgroup",
             ));
         }
         if self.services.iter().any(|rule| rule.name.trim().is_empty()) {

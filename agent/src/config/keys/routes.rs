@@ -26,8 +26,8 @@ impl Default for Routes {
         Self {
             patterns: Vec::new(),
             guessed: Guessed::Route,
-            per_service: Count::of(100),
-            total: Count::of(2000),
+            per_service: Count::of(256),
+            total: Count::of(8192),
         }
     }
 }

@@ -32,15 +32,12 @@ pub struct Match {
     /// Its control group path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<Glob>,
-    /// A TCP port it listens on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
 }
 
 impl Match {
     /// Nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        let Self { executable, command, cgroup, port } = self;
-        executable.is_none() && command.is_none() && cgroup.is_none() && port.is_none()
+        let Self { executable, command, cgroup } = self;
+        executable.is_none() && command.is_none() && cgroup.is_none()
     }
 }

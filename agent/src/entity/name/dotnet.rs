@@ -6,7 +6,7 @@ const ENDINGS: &[&str] = &[".dll", ".exe", ".csproj", ".fsproj", ".vbproj"];
 
 pub(super) fn of(command: &Command) -> Found {
     let args = command.rest();
-    let assembly = args.iter().take_while(|a| *a != "--").find(|a| a.ends_with(".dll"));
+    let assembly = args.iter().take_while(|a| *a != "--").find(|a| super::ends(a, ".dll"));
     if let Some(path) = assembly {
         return Found::Name(stem(path, ENDINGS).to_owned());
     }

@@ -65,7 +65,7 @@ fn of_class(command: &Command, class: &str) -> Found {
         let directory = super::project("x", command.cwd());
         return Found::Project(directory, "spring-boot".to_owned());
     }
-    if class.contains('/') || class.ends_with(".java") {
+    if class.contains('/') || super::ends(class, ".java") {
         return Found::Name(stem(class, &[".java"]).to_owned());
     }
     let known = KNOWN.iter().find(|(prefix, _)| class.starts_with(prefix));

@@ -178,14 +178,15 @@ fn nested(command: &Command, depth: u8) -> Named {
         None => stem,
     };
     match found {
-        Found::Name(name) => named.name = Some(name),
-        Found::Project(directory, or) => match directory {
-            Some(name) => named.name = Some(name),
-            None => {
-                named.wants_cwd = command.cwd.is_none();
-                named.name = Some(if or.is_empty() { fallback.to_owned() } else { or });
-            }
-        },
+        // `bash /dev/fd/3`
+        Found::Name(name) if name.bytes().all(|b| b.is_ascii_digit()) && !fallback.is_empty() => {
+            named.name = Some(fallback.to_owned());
+        }
+        Found::Name(name) | Found::Project(Some(name), _) => named.name = Some(name),
+        Found::Project(None, or) => {
+            named.wants_cwd = command.cwd.is_none();
+            named.name = Some(if or.is_empty() { fallback.to_owned() } else { or });
+        }
         Found::Nothing if !fallback.is_empty() => named.name = Some(fallback.to_owned()),
         Found::Nothing => {}
     }
@@ -212,7 +213,11 @@ enum Found {
 fn executable(command: &Command) -> String {
     let Command { comm, exe, cwd: _, args } = command;
     let first = args.first().map_or("", |a| basename(a.trim_start_matches('-')));
-    let exe = exe.as_deref().map(basename).filter(|e| !e.is_empty());
+    // A program that was started from memory or by a descriptor has no name but what it was called.
+    let is_name = |name: &str| {
+        !name.is_empty() && !name.starts_with("memfd:") && !name.bytes().all(|b| b.is_ascii_digit())
+    };
+    let exe = exe.as_deref().map(basename).filter(|e| is_name(e));
     let agrees = |word: &str| {
         !word.is_empty()
             && !word.contains(' ')
@@ -224,6 +229,9 @@ fn executable(command: &Command) -> String {
     }
     if let Some(exe) = exe {
         return exe.to_owned();
+    }
+    if !is_name(comm) && !first.is_empty() && !first.contains(' ') {
+        return first.to_owned();
     }
     // A kernel thread: `kworker/0:1`.
     let comm = comm.split(['/', ' ']).next().unwrap_or(comm).trim_matches(['(', ')', '[', ']']);
@@ -250,6 +258,11 @@ fn stem<'a>(path: &'a str, endings: &[&str]) -> &'a str {
         .find_map(|ending| base.strip_suffix(ending))
         .filter(|stem| !stem.is_empty())
         .unwrap_or(base)
+}
+
+/// Whether a path ends so, and not only consists of it.
+fn ends(path: &str, ending: &str) -> bool {
+    path.len() > ending.len() && path.ends_with(ending)
 }
 
 /// Directories that every project has, or none owns.

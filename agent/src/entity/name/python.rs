@@ -64,7 +64,7 @@ fn of_launcher(command: &Command, launcher: &str, rest: &[String]) -> Option<Fou
         }
         "celery" | "flask" => option(rest, &["-A", "--app"]),
         "streamlit" | "fastapi" => {
-            rest.iter().find(|a| a.ends_with(".py")).map(|path| stem(path, ENDINGS))
+            rest.iter().find(|a| super::ends(a, ".py")).map(|path| stem(path, ENDINGS))
         }
         "debugpy" | "coverage" | "ddtrace-run" | "opentelemetry-instrument" => {
             return Some(wrapped(command, rest));
@@ -76,7 +76,7 @@ fn of_launcher(command: &Command, launcher: &str, rest: &[String]) -> Option<Fou
 
 /// `opentelemetry-instrument python app.py`, `coverage run app.py`.
 fn wrapped(command: &Command, rest: &[String]) -> Found {
-    match rest.iter().find(|a| a.ends_with(".py")) {
+    match rest.iter().find(|a| super::ends(a, ".py")) {
         Some(path) => of_script(command, path, &[]),
         None => Found::Nothing,
     }

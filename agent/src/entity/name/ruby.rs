@@ -33,19 +33,12 @@ fn script(command: &Command, path: &str, rest: &[String]) -> Found {
         // puma's own title ends with the directory it was started in.
         "puma" | "rails" | "rackup" | "config" => {
             let tag = rest.iter().position(|a| a == "--tag").and_then(|at| rest.get(at + 1));
-            match tag {
-                Some(tag) => Found::Name(tag.clone()),
-                None => {
-                    let base = if path.starts_with('/') && !path.starts_with("/usr/") {
-                        project(path, None)
-                    } else {
-                        None
-                    };
-                    let base = base.filter(|_| stem == "rails" || stem == "config");
-                    let found = base.or_else(|| project("x", command.cwd()));
-                    Found::Project(found, stem.to_owned())
-                }
+            if let Some(tag) = tag {
+                return Found::Name(tag.clone());
             }
+            let is_own = path.starts_with('/') && !path.starts_with("/usr/") && stem != "puma";
+            let of_path = if is_own { project(path, None) } else { None };
+            Found::Project(of_path.or_else(|| project("x", command.cwd())), stem.to_owned())
         }
         stem => Found::Name(stem.to_owned()),
     }

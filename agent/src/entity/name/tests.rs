@@ -36,6 +36,9 @@ fn executables_name_themselves() {
     check("kworker/0:1 | | | ", "kworker");
     check("(sd-pam) | | | ", "sd-pam");
     check("worker-3 | /opt/shop/bin/shopd | | other", "shopd");
+    check("memfd:x | /memfd:x (deleted) | | tools/backend --x", "backend");
+    check("3 | /memfd:x | | tools/backend --x", "backend");
+    check("bash | /usr/bin/bash | | bash /dev/fd/3", "bash");
     check(" | | | ", "");
 }
 

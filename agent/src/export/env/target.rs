@@ -194,8 +194,8 @@ fn header(variable: &str, key: &str, value: &str) -> Result<(HeaderName, HeaderV
 fn tls(read: &Variables<'_>, overrides: &Overrides, signal: Signal) -> Result<Tls, Error> {
     let file = |setting: &str, typed: &Option<PathBuf>| {
         let names = signal.names(setting);
-        let named = read.first(&names.pair()).map(|(_, path)| PathBuf::from(path));
-        typed.clone().or(named)
+        let given = read.first(&names.pair()).map(|(_, path)| PathBuf::from(path));
+        typed.clone().or(given)
     };
     let ca = file("CERTIFICATE", &overrides.certificate);
     let certificate = file("CLIENT_CERTIFICATE", &overrides.client_certificate);

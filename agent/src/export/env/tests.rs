@@ -314,6 +314,27 @@ fn errors_name_the_variable_what_is_wrong_and_what_would_be_right() {
     );
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_value_of_any_variable_is_a_panic(
+        values in proptest::collection::vec((0..8_usize, ".{0,40}"), 0..8),
+    ) {
+        let names = [
+            ":ENDPOINT", ":METRICS_ENDPOINT", ":PROTOCOL", ":HEADERS", ":TIMEOUT", ":INSECURE",
+            "OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER",
+        ];
+        let pairs: Vec<(&str, &str)> =
+            values.iter().map(|(name, value)| (names[*name], value.as_str())).collect();
+        if let Err(error) = read(&pairs) {
+            assert!(error.variable.starts_with("OTEL_"), "{error}");
+        }
+        for grpc in ["http/protobuf", "grpc"] {
+            let address = values.first().map_or("", |(_, value)| value);
+            drop(read(&[(":ENDPOINT", address), (":PROTOCOL", grpc), (":HEADERS", address)]));
+        }
+    }
+}
+
 #[test]
 fn a_port_of_the_other_protocol_is_warned_of() {
     let warnings = |pairs: &[(&str, &str)]| read(pairs).unwrap().warnings;

@@ -22,11 +22,14 @@ struct Baseline {
     live: bool,
 }
 
+/// The series of one metric.
+type ByAttributes = HashMap<Arc<[Attribute]>, Baseline>;
+
 /// The acknowledged state of all series. At most one baseline for each series of the snapshots it
 /// was last told to keep.
 #[derive(Debug, Default)]
 pub(crate) struct Baselines {
-    resources: HashMap<Arc<Resource>, HashMap<MetricName, HashMap<Arc<[Attribute]>, Baseline>>>,
+    resources: HashMap<Arc<Resource>, HashMap<MetricName, ByAttributes>>,
 }
 
 /// What a series gained, and since when.

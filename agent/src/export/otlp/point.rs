@@ -32,11 +32,10 @@ impl Form {
 
     /// Whether this kind of instrument is sent as deltas.
     pub(crate) fn is_delta(self, kind: Kind) -> bool {
-        match (self.temporality, kind) {
-            (Temporality::Cumulative, _) | (_, Kind::UpDownCounter | Kind::Gauge) => false,
-            (Temporality::Delta, Kind::Counter | Kind::Histogram(_))
-            | (Temporality::LowMemory, Kind::Histogram(_)) => true,
-            (Temporality::LowMemory, Kind::Counter) => false,
+        match kind {
+            Kind::UpDownCounter | Kind::Gauge => false,
+            Kind::Counter => self.temporality == Temporality::Delta,
+            Kind::Histogram(_) => self.temporality != Temporality::Cumulative,
         }
     }
 

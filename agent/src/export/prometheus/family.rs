@@ -23,7 +23,7 @@ impl<'a> Family<'a> {
     }
 
     /// Adds a series, unless it has ended.
-    pub(super) fn add(&mut self, instrument: &Instrument, labels: LabelSet, point: &'a Point) {
+    pub(super) fn add(&mut self, instrument: &Instrument, labels: &LabelSet, point: &'a Point) {
         let fits = match (self.instrument.kind, &point.data) {
             (_, Data::Ended | Data::Moved(_)) => return,
             (Kind::Histogram(bounds), Data::Histogram(histogram)) => {

@@ -56,7 +56,7 @@ pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
             for point in &metric.points {
                 let mut labels = common.clone();
                 labels.extend(point.attributes.iter());
-                family.add(metric.instrument, labels, point);
+                family.add(metric.instrument, &labels, point);
             }
         }
     }

@@ -93,7 +93,7 @@ fn example() -> Snapshot {
 
 #[test]
 fn prometheus_text() {
-    let expect = r##"# HELP target_info What is observed, by job and instance.
+    let expect = r#"# HELP target_info What is observed, by job and instance.
 # TYPE target_info gauge
 target_info{job="cart"} 1
 target_info{instance="a-1",job="eu/shop",process_command_args="[\"a\\\"b\",\"c\"]",service_version="1.2"} 1
@@ -114,13 +114,13 @@ test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="e
 test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop",le="+Inf"} 3
 test_wait_duration_seconds_sum{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 4.75
 test_wait_duration_seconds_count{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 3
-"##;
+"#;
     assert_eq!(render(&example(), Format::Text), expect);
 }
 
 #[test]
 fn open_metrics() {
-    let expect = r##"# HELP target What is observed, by job and instance.
+    let expect = r#"# HELP target What is observed, by job and instance.
 # TYPE target info
 target_info{job="cart"} 1
 target_info{instance="a-1",job="eu/shop",process_command_args="[\"a\\\"b\",\"c\"]",service_version="1.2"} 1
@@ -145,7 +145,7 @@ test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="e
 test_wait_duration_seconds_sum{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 4.75
 test_wait_duration_seconds_count{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 3
 # EOF
-"##;
+"#;
     assert_eq!(render(&example(), Format::OpenMetrics), expect);
 }
 
@@ -213,6 +213,20 @@ fn label_names_are_made_valid() {
     check("9lives", "key_9lives");
     check("ümlaut", "_mlaut");
     check("", "_");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_becomes_a_name_that_is_allowed(key in ".{0,30}", value in ".{0,30}") {
+        let name = name::label(&key);
+        assert!(!name.starts_with(|first: char| first.is_ascii_digit()), "{name}");
+        assert!(!name.is_empty() && !name.contains("__"), "{name}");
+        assert!(name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()), "{name}");
+        let escaped = name::escaped(&value);
+        assert!(!escaped.contains('\n'));
+        let back = escaped.replace("\\\\", "\0").replace("\\\"", "\"").replace("\\n", "\n");
+        assert_eq!(back.replace('\0', "\\"), value.replace('\0', "\\"));
+    }
 }
 
 #[test]

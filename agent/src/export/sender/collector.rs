@@ -99,7 +99,18 @@ impl Collector {
         answers: &[Answer],
         tls: Option<TlsAcceptor>,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(any, protocol, answers, tls).await
+    }
+
+    /// The same on this port.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        protocol: Protocol,
+        answers: &[Answer],
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let collector = Self::new(listener.local_addr().unwrap(), answers);
         let serving = collector.clone();
         tokio::spawn(async move {

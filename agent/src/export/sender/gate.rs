@@ -20,6 +20,7 @@ const MOST_ASKED: Duration = Duration::from_mins(10);
 pub(crate) struct Gate {
     failures: u32,
     opens: Option<Instant>,
+    asked: bool,
 }
 
 impl Gate {
@@ -28,17 +29,27 @@ impl Gate {
         self.opens
     }
 
+    /// Opens now unless the server asked for the delay; says whether it does.
+    pub(crate) fn hurry(&mut self) -> bool {
+        if !self.asked {
+            self.opens = None;
+        }
+        !self.asked
+    }
+
     /// The collector answered as it should.
     pub(crate) fn succeed(&mut self) {
         *self = Self::default();
     }
 
-    /// An attempt failed; `asked` is the server's own delay.
+    /// An attempt failed; `asked` is the server's own delay. None at all is not a delay: a server
+    /// that says `0` each time would be asked without end.
     pub(crate) fn fail(&mut self, now: Instant, asked: Option<Duration>) {
-        let delay = asked.map_or_else(
+        let delay = asked.filter(|asked| !asked.is_zero()).map_or_else(
             || limit(self.failures).mul_f64(random_fraction()),
             |asked| asked.min(MOST_ASKED),
         );
+        self.asked = asked.is_some_and(|asked| !asked.is_zero());
         self.failures = self.failures.saturating_add(1);
         self.opens = Some(now + delay);
     }
@@ -74,13 +85,20 @@ mod tests {
     async fn waits_within_the_limit_unless_the_server_asked_for_a_delay() {
         let now = Instant::now();
         for failures in 0..20 {
-            let mut gate = Gate { failures, opens: None };
+            let mut gate = Gate { failures, ..Gate::default() };
             gate.fail(now, None);
             assert!(gate.opens().unwrap() < now + limit(failures));
             gate.fail(now, Some(Duration::from_secs(77)));
             assert_eq!(gate.opens(), Some(now + Duration::from_secs(77)));
+            gate = Gate { failures, ..Gate::default() };
+            gate.fail(now, Some(Duration::ZERO));
+            assert!(gate.opens().unwrap() < now + limit(failures));
             gate.fail(now, Some(Duration::from_secs(u64::MAX)));
             assert_eq!(gate.opens(), Some(now + Duration::from_mins(10)));
+            assert!(!gate.hurry() && gate.opens().is_some());
+            gate.fail(now, None);
+            assert!(gate.hurry() && gate.opens().is_none());
+            gate.fail(now, None);
             gate.succeed();
             assert_eq!(gate.opens(), None);
         }
@@ -88,10 +106,11 @@ mod tests {
 
     #[test]
     fn jitter_is_spread_over_the_whole_range() {
-        let mut tenths = [0_u32; 10];
-        for _ in 0..10_000 {
-            tenths[(random_fraction() * 10.0) as usize] += 1;
+        let mut fractions: Vec<f64> = (0..10_000).map(|_| random_fraction()).collect();
+        fractions.sort_by(f64::total_cmp);
+        assert!(fractions[0] >= 0.0 && fractions[9999] < 1.0);
+        for (place, tenth) in [(1000, 0.1), (5000, 0.5), (9000, 0.9)] {
+            assert!((fractions[place] - tenth).abs() < 0.05, "{tenth}: {}", fractions[place]);
         }
-        assert!(tenths.iter().all(|count| *count > 500), "{tenths:?}");
     }
 }

@@ -52,14 +52,12 @@ impl Grpc {
     }
 
     pub(crate) async fn send(&mut self, body: &Bytes) -> Outcome {
-        match tokio::time::timeout(self.timeout, self.attempt(body)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                // A connection into nothing stays open for a quarter of an hour: begin a new one.
-                self.channel = self.endpoint.connect_lazy();
-                Outcome::Retry { after: None, why: format!("no answer within {:?}", self.timeout) }
-            }
+        if let Ok(outcome) = tokio::time::timeout(self.timeout, self.attempt(body)).await {
+            return outcome;
         }
+        // A connection into nothing stays open for a quarter of an hour: begin a new one.
+        self.channel = self.endpoint.connect_lazy();
+        Outcome::Retry { after: None, why: format!("no answer within {:?}", self.timeout) }
     }
 
     async fn attempt(&self, body: &Bytes) -> Outcome {

@@ -124,7 +124,7 @@ impl Wire for Sender {
 
 /// The channel and its metadata as the agent's own telemetry uses them.
 pub(crate) use grpc::channel as grpc_channel;
-pub(crate) use http::{Connector, connector as http_connector};
+pub(crate) use http::connector as http_connector;
 
 /// A collector's answer to a request it took. The answers of all signals are the same on the wire.
 fn accepted(response: ExportMetricsServiceResponse) -> Outcome {

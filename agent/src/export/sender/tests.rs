@@ -65,7 +65,7 @@ async fn what_is_received_is_what_was_sent_in_every_packing() {
             };
             let headers = vec![header("x-tenant", "a,b"), header("content-type", "text/plain")];
             let headers = if protocol == Protocol::Grpc { headers[..1].to_vec() } else { headers };
-            let target = Target { compression, headers, ..target };
+            let target = Target { headers, compression, ..target };
             let mut sender = Sender::new(&target, Signal::Metrics).unwrap();
             for _ in 0..2 {
                 assert_eq!(sender.send(&body).await, accepted(), "{protocol:?} {name:?}");
@@ -240,7 +240,7 @@ impl Certificates {
     /// `None` where there is no `openssl`, which is wrong in CI.
     fn make() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let script = r#"
+        let script = r"
             set -e
             authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
                 -keyout $1.key -out $1.pem -subj /CN=$1 -addext basicConstraints=critical,CA:TRUE; }
@@ -250,7 +250,7 @@ impl Certificates {
                 openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
                     -extfile $1.ext -out $1.pem; }
             authority ca; authority other; leaf server; leaf client
-        "#;
+        ";
         let made = std::process::Command::new("sh")
             .args(["-c", script])
             .current_dir(directory.path())
@@ -267,10 +267,6 @@ impl Certificates {
 
     fn path(&self, name: &str) -> std::path::PathBuf {
         self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
     }
 
     async fn collector(&self, protocol: Protocol, mutual: bool) -> Collector {

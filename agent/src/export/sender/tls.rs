@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -65,12 +66,10 @@ impl Files {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let builder = match self.roots()? {
-            Some(roots) => builder.with_root_certificates(roots),
-            None => {
-                use hyper_rustls::ConfigBuilderExt;
-                builder.with_native_roots().map_err(Error::Roots)?
-            }
+        let builder = if let Some(roots) = self.roots()? {
+            builder.with_root_certificates(roots)
+        } else {
+            builder.with_native_roots().map_err(Error::Roots)?
         };
         Ok(match &self.client {
             Some(client) => {

@@ -91,12 +91,14 @@ pub(crate) struct Push<W> {
     /// The number of the newest snapshot in `work`.
     taken: u64,
     gate: Gate,
+    /// Whether the last attempt before the end was brought forward.
+    hurried: bool,
     log: RareLog,
 }
 
 /// What became of a request.
 enum Delivery {
-    Accepted,
+    Accepted { rejected: u64 },
     Dropped(DropReason),
     Superseded,
     Stopped,
@@ -118,6 +120,7 @@ impl<W: Wire> Push<W> {
             work: VecDeque::new(),
             taken: 0,
             gate: Gate::default(),
+            hurried: false,
             log: RareLog::default(),
         }
     }
@@ -203,8 +206,8 @@ impl<W: Wire> Push<W> {
                 continue;
             };
             match self.deliver(&batch.body).await {
-                Delivery::Accepted => {
-                    add(&self.tally.exported, batch.points);
+                Delivery::Accepted { rejected } => {
+                    add(&self.tally.exported, batch.points.saturating_sub(rejected));
                     self.acknowledge(&snapshot, place, &batch);
                 }
                 Delivery::Dropped(reason) => self.tally.drop_points(reason, batch.points),
@@ -254,7 +257,7 @@ impl<W: Wire> Push<W> {
                     if rejected > 0 || !message.is_empty() {
                         self.log.warn("collector took the request in part", &message, rejected);
                     }
-                    return Delivery::Accepted;
+                    return Delivery::Accepted { rejected };
                 }
                 Outcome::Fatal { why } => {
                     self.gate.succeed();
@@ -285,6 +288,13 @@ impl<W: Wire> Push<W> {
                 return Some(Delivery::Superseded);
             }
             let deadline = self.inbox.borrow().deadline;
+            // The collector may be back: one attempt more before the end, unless it said when.
+            if deadline.is_some() && !self.hurried {
+                self.hurried = true;
+                if self.gate.hurry() {
+                    return None;
+                }
+            }
             if deadline.is_some_and(|deadline| deadline <= opens.max(Instant::now())) {
                 return Some(Delivery::Stopped);
             }
@@ -320,8 +330,11 @@ impl<W: Wire> Push<W> {
     /// Counts what could not be sent any more.
     fn give_up(&mut self) {
         self.take_newer();
-        let left: usize =
-            self.work.drain(..).map(|(snapshot, place)| points(&snapshot) - place).sum();
+        let left: usize = self
+            .work
+            .drain(..)
+            .map(|(snapshot, place)| points(&snapshot).saturating_sub(place))
+            .sum();
         self.tally.drop_points(DropReason::Shutdown, left as u64);
         self.show_sizes();
     }

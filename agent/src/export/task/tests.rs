@@ -17,7 +17,7 @@ use crate::export::config::{Aggregation, Temporality};
 use crate::export::counters::DropReason;
 use crate::export::otlp::batch::LIMIT;
 use crate::export::otlp::point::Form;
-use crate::export::sample::{self, points_in};
+use crate::export::sample::{self, points_in, totals};
 use crate::export::sender::{Outcome, Wire};
 use crate::export::{Export, Handle, spawn_with};
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Snapshot, Value, WallTime};
@@ -68,7 +68,7 @@ impl Wire for Script {
         let next = self.answers.lock().unwrap().pop_front();
         let answer = next.unwrap_or(*self.afterwards.lock().unwrap());
         self.attempts.lock().unwrap().push((self.began.elapsed().as_secs(), answer));
-        let mut take = || {
+        let take = || {
             let request = ExportMetricsServiceRequest::decode(body.clone()).unwrap();
             self.taken.lock().unwrap().push(request);
         };
@@ -173,7 +173,7 @@ async fn points_rejected_from_a_request_are_counted_and_not_sent_again() {
     publish(&handle, 2, &[("shop", 6)]);
     sleep(MINUTE).await;
     let counters = handle.counters();
-    assert_eq!((counters.exported, counters.rejected, counters.requests), (4, 1, 2));
+    assert_eq!((counters.exported, counters.rejected, counters.requests), (3, 1, 2));
     assert_eq!(totals(&script.taken(), true), BTreeMap::from([(("shop".to_owned(), 1), 6)]));
 }
 
@@ -201,6 +201,20 @@ async fn a_shutdown_sends_what_was_published_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_the_next_attempt() {
+    let script = Script::new(&[Answer::Busy(None); 9], Answer::Take);
+    let handle = start(&script, Temporality::Cumulative, LIMIT);
+    publish(&handle, 1, &[("shop", 1)]);
+    while handle.counters().retries < 9 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let began = Instant::now();
+    let counters = handle.shutdown(MINUTE).await;
+    assert_eq!((counters.exported, counters.retries), (2, 9));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_at_its_deadline_and_counts_what_is_left() {
     let check = async |answer: Answer, most: u64| {
         let script = Script::new(&[], answer);
@@ -216,6 +230,22 @@ async fn a_shutdown_ends_at_its_deadline_and_counts_what_is_left() {
     check(Answer::Hang, 5).await;
     check(Answer::Busy(None), 5).await;
     check(Answer::Busy(Some(60)), 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_handle_ends_the_task_and_publishers_do_no_harm() {
+    let script = Script::new(&[], Answer::Busy(None));
+    let handle = start(&script, Temporality::Cumulative, LIMIT);
+    let publisher = handle.publisher();
+    publisher.publish(Arc::new(sample::snapshot(1, &[("shop", 1)])));
+    sleep(MINUTE).await;
+    drop(handle);
+    sleep(MINUTE).await;
+    let attempts = script.attempts().len();
+    publisher.publish(Arc::new(sample::snapshot(2, &[("shop", 2)])));
+    sleep(MINUTE).await;
+    assert_eq!(script.attempts().len(), attempts);
+    assert_eq!(publisher.counters().dropped.by(DropReason::Shutdown), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,52 +308,6 @@ async fn baselines_end_with_their_series() {
         sleep(MINUTE).await;
         assert_eq!(handle.counters().baselines, 4);
     }
-}
-
-/// What the collector knows: by service and start of the series, the last cumulative value or the
-/// sum of the deltas. Histogram and counter of a service say the same, and the deltas have no gaps.
-fn totals(taken: &[ExportMetricsServiceRequest], delta: bool) -> BTreeMap<(String, u64), u64> {
-    let mut totals: BTreeMap<(String, u64), u64> = BTreeMap::new();
-    let mut counted: BTreeMap<(String, u64), u64> = BTreeMap::new();
-    let mut ends: BTreeMap<(String, bool), (u64, u64)> = BTreeMap::new();
-    let mut add = |service: &str, start: u64, time: u64, value: u64, histogram: bool| {
-        let end = ends.entry((service.to_owned(), histogram)).or_insert((start, start));
-        // The start of a delta is the end of the one before, unless the series began anew.
-        let began = if delta && end.1 == start { end.0 } else { start };
-        assert!(time >= end.1, "{service}: time goes on");
-        *end = (began, time);
-        let into = if histogram { &mut totals } else { &mut counted };
-        let total = into.entry((service.to_owned(), began)).or_default();
-        *total = if delta { *total + value } else { value };
-    };
-    for resource in taken.iter().flat_map(|request| &request.resource_metrics) {
-        let name = resource.resource.as_ref().unwrap().attributes[0].value.clone().unwrap();
-        let name = format!("{:?}", name.value.unwrap());
-        let name = name.trim_start_matches("StringValue(\"").trim_end_matches("\")").to_owned();
-        for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
-            match metric.data.as_ref().unwrap() {
-                MetricData::ExponentialHistogram(histogram) => {
-                    for point in histogram.data_points.iter().filter(|point| point.flags == 0) {
-                        let positive = point.positive.as_ref().unwrap();
-                        assert_eq!(positive.bucket_counts.iter().sum::<u64>(), point.count);
-                        let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
-                        add(&name, start, time, point.count, true);
-                    }
-                }
-                MetricData::Sum(sum) => {
-                    for point in sum.data_points.iter().filter(|point| point.flags == 0) {
-                        let Some(NumberValue::AsInt(value)) = point.value else { panic!() };
-                        let value = u64::try_from(value).unwrap();
-                        let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
-                        add(&name, start, time, value, false);
-                    }
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    assert_eq!(totals, counted);
-    totals
 }
 
 /// What a service does between two snapshots.

@@ -42,11 +42,11 @@ async fn running(limits: Limits, ailments: &[&str]) -> Running {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(any, limits).await.unwrap();
     let address = server.address().unwrap();
-    let served = server.served();
-    let (stop, ended) = watch::channel(false);
+    let counts = server.served();
+    let (halter, halt) = watch::channel(false);
     let ailments = ailments.iter().map(|text| (*text).to_owned()).collect();
-    let task = tokio::spawn(server.run(Arc::new(Fake { ailments }), ended));
-    Running { address, served, stop, task }
+    let task = tokio::spawn(server.run(Arc::new(Fake { ailments }), halt));
+    Running { address, served: counts, stop: halter, task }
 }
 
 /// Everything the server says until it closes.

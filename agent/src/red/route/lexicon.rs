@@ -45,7 +45,7 @@ const COLLECTIONS: &str = "accounts activities ads addresses agents albums alert
     tags targets tasks teachers teams templates tenants terms threads tickets timers titles \
     tokens topics tournaments tracks trades trains transactions transfers trees trips users values \
     variables vehicles vendors venues versions videos views visitors volumes wallets warehouses \
-    watchers webhooks widgets workers workflows workspaces zones user org account customer product \
+    watchers webhooks widgets workers workflows workspaces zones user org product \
     order item post project team channel article category tag profile page u p";
 
 const PAIRS: &str = "repos repositories";

@@ -4,7 +4,7 @@
 //! 2. Else each segment by its [`shape`]: known words stand as they are, values become `{id}`,
 //!    `{uuid}`, ... and so does what follows the name of a collection: pure too.
 //! 3. What only looks like a word goes through a [`tree`] for each service, which merges a position to
-//!    `{*}` once it has proved variable.
+//!    `{*}` once it has proved variable: many words, or a word beside several names or tokens.
 //!
 //! **What is guaranteed.** Two agents that saw the same set of paths have the same routes, in whatever
 //! order they came and however often, as long as neither used up a budget. One that saw fewer paths
@@ -156,7 +156,7 @@ impl Routes {
         minting: Minting,
         changes: &mut Vec<Change>,
     ) -> RouteId {
-        if path.is_empty() {
+        if path.is_empty() || path == "*" {
             return RouteId::NONE;
         }
         let route = match path::segments(path) {
@@ -174,7 +174,8 @@ impl Routes {
             self.memo.clear();
             self.remembered = 0;
         }
-        if route != RouteId::OTHER {
+        // A refused request tells the tree nothing; an answered one of the same path still has to.
+        if route != RouteId::OTHER && minting == Minting::Allowed {
             self.remember(hash, route);
         }
         route
@@ -228,7 +229,15 @@ impl Routes {
             pieces.push(Piece { text: "", shape: Shape::Value(Kind::Rest) });
         }
         if let Some(route) = self.tree.find(&pieces).and_then(|node| node.route) {
-            return route;
+            if minting == Minting::Refused {
+                return route;
+            }
+            let (_, merged) = self.tree.make(&pieces, self.breadth);
+            if !merged {
+                return route;
+            }
+            self.rename(used, changes);
+            return self.tree.find(&pieces).and_then(|node| node.route).unwrap_or(RouteId::OTHER);
         }
         if minting == Minting::Refused {
             return RouteId::OTHER;

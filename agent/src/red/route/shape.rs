@@ -46,6 +46,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether values of this kind have parts that can look like a word by chance.
+    pub(super) fn is_opaque(self) -> bool {
+        matches!(self, Self::Hash | Self::Email | Self::Token | Self::Slug | Self::Name)
+    }
+
     pub(super) fn placeholder(self) -> &'static str {
         match self {
             Self::Id => "{id}",
@@ -218,6 +223,11 @@ impl Expected {
                 Some(Class::Pairs) => Self::FirstOfPair,
                 _ => Self::Nothing,
             },
+            // `payment_intents`, `price-lists`: what the last word names, the whole does.
+            (_, Shape::Word) => match segment.rsplit(['-', '_']).next().map(lexicon::class) {
+                Some(Some(Class::Collection)) if segment.ends_with('s') => Self::Name,
+                _ => Self::Nothing,
+            },
             _ => Self::Nothing,
         }
     }
@@ -353,6 +363,10 @@ fn word(segment: &str) -> bool {
     if segment.len() < 2 || segment.len() > MAX_WORD {
         return false;
     }
+    // People write `snake_case` or `camelCase`; both at once are a prefix and something random.
+    if segment.contains('_') && segment.bytes().any(|b| b.is_ascii_uppercase()) {
+        return false;
+    }
     let parts: Vec<&str> = segment.split(['-', '_', '.']).collect();
     parts.len() <= 3 && parts.iter().all(|part| spoken(part.as_bytes()))
 }
@@ -371,28 +385,46 @@ fn spoken(part: &[u8]) -> bool {
         let end = tail.iter().position(u8::is_ascii_uppercase).map_or(rest.len(), |at| at + 1);
         let (hump, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
         humps += 1;
-        if humps > 4 || !syllables(hump) {
+        let alone = hump.len() == part.len();
+        if humps > 5 || !syllables(hump) || !(alone || joined(hump)) {
             return false;
         }
         rest = behind;
     }
-    // As many capitals as that are no word's.
-    humps == 1 || part.len() >= 3 * humps
+    true
+}
+
+/// Short words that stand between others; any other word of a few has three letters and a vowel.
+const SHORT: &[&str] = &[
+    "all", "and", "as", "at", "by", "do", "for", "get", "id", "ids", "in", "io", "ip", "is", "me",
+    "my", "no", "of", "on", "or", "to", "ui", "up", "url",
+];
+
+/// Whether a word is one that others are joined with.
+fn joined(hump: &[u8]) -> bool {
+    if SHORT.iter().any(|short| hump.eq_ignore_ascii_case(short.as_bytes())) {
+        return true;
+    }
+    hump.len() >= 3 && hump.iter().copied().any(is_vowel)
+}
+
+fn is_vowel(letter: u8) -> bool {
+    b"aeiouyAEIOUY".contains(&letter)
 }
 
 /// Vowels and consonants change as often as they do in words.
 fn syllables(hump: &[u8]) -> bool {
-    let vowel = |b: &u8| b"aeiouyAEIOUY".contains(b);
-    if hump.len() > 18 {
+    if hump.len() > 15 {
         return false;
     }
     if hump.len() <= 3 {
         return true;
     }
-    let vowels = hump.iter().filter(|b| vowel(b)).count();
-    let longest =
-        |of_vowels: bool| hump.split(|b| vowel(b) != of_vowels).map(<[u8]>::len).max().unwrap_or(0);
-    vowels * 6 >= hump.len() && longest(false) <= 5 && longest(true) <= 3
+    let vowels = hump.iter().filter(|b| is_vowel(**b)).count();
+    let longest = |of_vowels: bool| {
+        hump.split(|b| is_vowel(*b) != of_vowels).map(<[u8]>::len).max().unwrap_or(0)
+    };
+    vowels * 6 >= hump.len() && longest(false) <= 4 && longest(true) <= 3
 }
 
 #[cfg(test)]
@@ -414,6 +446,10 @@ mod tests {
             ("shipping-address", Shape::Word),
             ("listAllThings", Shape::Word),
             ("chat.postMessage", Shape::Word),
+            ("getUserById", Shape::Word),
+            ("team_invites_pending", Shape::Word),
+            ("pi_LasYcKdieshFrs", Shape::Value(Id)),
+            ("LasYcKdieshFrs", Shape::Value(Name)),
             ("checkout-now.php", Shape::Word),
             ("42", Shape::Value(Id)),
             ("order-1042", Shape::Value(Id)),

@@ -9,7 +9,7 @@
 //! | --- | --- | --- | --- |
 //! | `Open` | | as they are | by their kinds |
 //! | `Values` | values of more than [`KINDS`] kinds | as they are | `{*}` |
-//! | `Merged` | more words than the breadth; half of it where there are values | `{*}` | `{*}` |
+//! | `Merged` | more words than the breadth (half of it where there are values), or any beside [`OPAQUE`] different names, tokens or hashes | `{*}` | `{*}` |
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ use super::shape::{Kind, Shape};
 
 /// So many kinds of values are kept apart in one place.
 const KINDS: usize = 2;
+
+/// So many different values that could be words by chance make values of the words beside them.
+const OPAQUE: usize = 8;
 
 /// How far a position has proved variable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +45,8 @@ pub(super) struct Node {
     /// By the text that stands in a route.
     children: BTreeMap<Box<str>, Child>,
     state: State,
+    /// Hashes of the different opaque values seen here, the first few of them.
+    opaque: Vec<u64>,
     /// The route that ends here.
     pub(super) route: Option<RouteId>,
     /// Routes that were merged into this one and are still to be told so.
@@ -70,6 +75,7 @@ impl Node {
         let mut changed = false;
         let mut node = self;
         for piece in pieces {
+            changed |= node.note(*piece) && node.settle(breadth);
             let mut text = node.label(*piece);
             if !node.children.contains_key(&*text) {
                 let child = Child { shape: node.kept(piece.shape), node: Self::default() };
@@ -84,6 +90,22 @@ impl Node {
                 .node;
         }
         (node, changed)
+    }
+
+    /// Remembers an opaque value; `true` if it is the one that proves the position variable.
+    fn note(&mut self, piece: Piece<'_>) -> bool {
+        let opaque = matches!(piece.shape, Shape::Value(kind) if kind.is_opaque());
+        if !opaque || self.opaque.len() >= OPAQUE {
+            return false;
+        }
+        // The same everywhere, and no key: it decides what is exported.
+        let hash = piece.text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        if !self.opaque.contains(&hash) {
+            self.opaque.push(hash);
+        }
+        self.opaque.len() >= OPAQUE
     }
 
     /// The text of the route through `pieces`, as far as there is one.
@@ -127,7 +149,7 @@ impl Node {
         let words = self.children.values().filter(|c| c.shape == Shape::Word).count();
         let kinds = self.children.values().filter(|c| is_value(c.shape)).count();
         let limit = if kinds > 0 { breadth / 2 } else { breadth };
-        if words > limit {
+        if words > limit || (words > 0 && self.opaque.len() >= OPAQUE) {
             self.state = State::Merged;
         } else if kinds > KINDS {
             self.state = self.state.max(State::Values);
@@ -159,8 +181,13 @@ impl Node {
 
     /// Takes everything that `other` has.
     fn absorb(&mut self, other: Self, breadth: usize) {
-        let Self { children, state, route, merged } = other;
+        let Self { children, state, opaque, route, merged } = other;
         self.state = self.state.max(state);
+        for hash in opaque {
+            if self.opaque.len() < OPAQUE && !self.opaque.contains(&hash) {
+                self.opaque.push(hash);
+            }
+        }
         match self.route {
             None => self.route = route,
             Some(_) => self.merged.extend(route),

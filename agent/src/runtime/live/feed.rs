@@ -1,213 +1,176 @@
-//! Snapshots to views: what changed from one to the next, by service, role, method and route.
+//! What was counted to what is shown: the difference from one look to the next.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::model::{Header, Row, View};
-use super::quantile::Buckets;
+use crate::entity::EntityId;
 use crate::metric::histogram::Histogram;
-use crate::metric::instrument::{
-    HTTP_CLIENT_REQUEST_DURATION, HTTP_SERVER_REQUEST_DURATION, Instrument,
-};
-use crate::metric::key::{HTTP_REQUEST_METHOD, HTTP_ROUTE, Key, SERVICE_NAME};
-use crate::metric::snapshot::{Attribute, Data, Number, Resource, Snapshot, Value, WallTime};
 use crate::protocol::Role;
+use crate::red;
 
-/// Names that the view reads besides those of the two durations.
-#[derive(Clone, Copy, Debug)]
-pub struct Vocabulary {
-    /// Present on an exchange that failed.
-    pub error: Key,
-    /// Where a guessed route may stand instead of the route's own key.
-    pub template: Key,
-    /// Requests a server has begun and not ended.
-    pub active: Option<&'static Instrument>,
-}
+type Counted = (EntityId, Role, Option<Arc<str>>);
+type Shown = (Arc<str>, Role, Arc<str>);
 
-type Attributes = Arc<[Attribute]>;
-type SeriesKey = (Arc<Resource>, Role, Attributes);
+/// Where a request has no route.
+const NO_ROUTE: &str = "-";
 
-/// Keeps the last snapshot's distributions to take the next one's difference from.
-#[derive(Debug)]
+/// Keeps what was counted at the last look.
+#[derive(Debug, Default)]
 pub struct Feed {
-    vocabulary: Vocabulary,
-    before: HashMap<SeriesKey, Histogram>,
-    time: Option<WallTime>,
+    before: HashMap<Counted, red::Row>,
+    looked: bool,
 }
 
-/// What is gathered of one row.
+/// What came since, of all instances that go by one name.
 #[derive(Default)]
 struct Sum {
-    failed: u64,
-    seen: u64,
-    buckets: Buckets,
-    open: Option<u64>,
+    count: u64,
+    errors: u64,
+    duration: Option<Histogram>,
 }
-
-type RowKey = (Arc<str>, Role, Arc<str>);
 
 impl Feed {
-    /// A feed that has seen nothing: the first view's rates are zero.
-    pub fn new(vocabulary: Vocabulary) -> Self {
-        Self { vocabulary, before: HashMap::new(), time: None }
-    }
-
-    /// The view of what came since the last snapshot.
-    pub fn view(&mut self, snapshot: &Snapshot, header: Header) -> View {
-        let elapsed = self.time.map(|before| snapshot.time.0.saturating_sub(before.0));
-        let elapsed = elapsed.filter(|nanos| *nanos > 0).map(|nanos| nanos as f64 / 1e9);
+    /// The view of what came since the last call, `elapsed` ago. The first one shows what there is
+    /// and no rate: what was counted before anyone looked did not just come.
+    ///
+    /// `open` is how many requests each server instance has begun and not ended; they have no route
+    /// yet, so their number stands in every server row of the service.
+    pub fn view(
+        &mut self,
+        rows: Vec<red::Row>,
+        open: &[(EntityId, u64)],
+        name: impl Fn(EntityId) -> Arc<str>,
+        elapsed: Duration,
+        header: Header,
+    ) -> View {
         let before = std::mem::take(&mut self.before);
-        let mut sums: BTreeMap<RowKey, Sum> = BTreeMap::new();
-        for resource in &snapshot.resources {
-            let service = shown(&resource.resource.attributes, SERVICE_NAME);
-            let service = service.unwrap_or_else(|| Arc::from("?"));
-            for metric in resource.scopes.iter().flat_map(|scope| &scope.metrics) {
-                let instrument = metric.instrument;
-                let Some(role) = role(instrument) else {
-                    if self.vocabulary.active.is_some_and(|active| active == instrument) {
-                        for point in &metric.points {
-                            self.add_open(&service, &point.attributes, &point.data, &mut sums);
-                        }
-                    }
-                    continue;
-                };
-                for point in &metric.points {
-                    let Data::Histogram(now) = &point.data else { continue };
-                    let series =
-                        (Arc::clone(&resource.resource), role, Arc::clone(&point.attributes));
-                    // Without an earlier snapshot everything would seem to have come just now.
-                    let earlier = before.get(&series);
-                    let known = self.time.is_some();
-                    let key = (Arc::clone(&service), role, self.route(&point.attributes));
-                    let sum = sums.entry(key).or_default();
-                    if known {
-                        let count = now.count.saturating_sub(earlier.map_or(0, |h| h.count));
-                        sum.seen += count;
-                        if find(&point.attributes, self.vocabulary.error).is_some() {
-                            sum.failed += count;
-                        }
-                        sum.buckets.add(now, earlier, instrument.kind, instrument.scale);
-                    }
-                    self.before.insert(series, now.as_ref().clone());
-                }
+        let mut sums: BTreeMap<Shown, Sum> = BTreeMap::new();
+        for row in rows {
+            let counted = (row.entity, row.role, row.route.clone());
+            let route = row.route.clone().unwrap_or_else(|| Arc::from(NO_ROUTE));
+            let sum = sums.entry((name(row.entity), row.role, route)).or_default();
+            if self.looked {
+                sum.add(&row, before.get(&counted));
             }
+            self.before.insert(counted, row);
         }
-        self.time = Some(snapshot.time);
-        let rows = sums.into_iter().map(|(key, sum)| row(key, sum, elapsed)).collect();
+        self.looked = true;
+        let mut waiting: HashMap<Arc<str>, u64> = HashMap::new();
+        for (entity, open) in open.iter().filter(|(_, open)| *open > 0) {
+            let service = name(*entity);
+            let known =
+                sums.keys().any(|(known, role, _)| *known == service && *role == Role::Server);
+            if !known {
+                // Its first request hangs: nothing is counted yet.
+                sums.insert(
+                    (Arc::clone(&service), Role::Server, Arc::from(NO_ROUTE)),
+                    Sum::default(),
+                );
+            }
+            let sum = waiting.entry(service).or_default();
+            *sum = sum.saturating_add(*open);
+        }
+        let rows = sums.into_iter().map(|(shown, sum)| sum.row(shown, &waiting, elapsed)).collect();
         View { header, rows }
     }
+}
 
-    /// Open requests are known by method, before there is a route: they stand in a row of their own.
-    fn add_open(
-        &self,
-        service: &Arc<str>,
-        attributes: &[Attribute],
-        data: &Data,
-        sums: &mut BTreeMap<RowKey, Sum>,
-    ) {
-        let Data::Number(Number::Int(open)) = data else { return };
-        let open = u64::try_from(*open).unwrap_or(0);
-        let key = (Arc::clone(service), Role::Server, self.route(attributes));
-        if open == 0 && !sums.contains_key(&key) {
-            return;
-        }
-        let sum = sums.entry(key).or_default();
-        sum.open = Some(sum.open.unwrap_or(0).saturating_add(open));
-    }
-
-    fn route(&self, attributes: &[Attribute]) -> Arc<str> {
-        let method = shown(attributes, HTTP_REQUEST_METHOD);
-        let route = shown(attributes, HTTP_ROUTE)
-            .or_else(|| shown(attributes, self.vocabulary.template))
-            .unwrap_or_else(|| Arc::from("-"));
-        match method {
-            Some(method) => Arc::from(format!("{method} {route}")),
-            None => route,
+impl Sum {
+    fn add(&mut self, now: &red::Row, before: Option<&red::Row>) {
+        let (count, errors) = before.map_or((0, 0), |before| (before.count, before.errors));
+        self.count = self.count.saturating_add(now.count.saturating_sub(count));
+        self.errors = self.errors.saturating_add(now.errors.saturating_sub(errors));
+        let duration = match before {
+            Some(before) => now.duration.since(&before.duration),
+            None => now.duration.clone(),
+        };
+        match &mut self.duration {
+            Some(sum) => sum.merge(&duration),
+            none => *none = Some(duration),
         }
     }
-}
 
-fn role(instrument: &'static Instrument) -> Option<Role> {
-    if *instrument == HTTP_SERVER_REQUEST_DURATION {
-        Some(Role::Server)
-    } else if *instrument == HTTP_CLIENT_REQUEST_DURATION {
-        Some(Role::Client)
-    } else {
-        None
-    }
-}
-
-fn row((service, role, route): RowKey, mut sum: Sum, elapsed: Option<f64>) -> Row {
-    let rate = elapsed.map_or(0.0, |seconds| sum.seen as f64 / seconds);
-    let errors = if sum.seen == 0 { 0.0 } else { sum.failed as f64 / sum.seen as f64 };
-    let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|q| sum.buckets.quantile(q));
-    Row { service, role, route, rate, errors, p50, p95, p99, in_flight: sum.open }
-}
-
-fn find(attributes: &[Attribute], key: Key) -> Option<&Value> {
-    attributes.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
-}
-
-fn shown(attributes: &[Attribute], key: Key) -> Option<Arc<str>> {
-    match find(attributes, key)? {
-        Value::Static(text) => Some(Arc::from(*text)),
-        Value::Text(text) => Some(Arc::clone(text)),
-        Value::Int(number) => Some(Arc::from(number.to_string())),
-        Value::Bool(_) | Value::List(_) => None,
+    fn row(self, shown: Shown, waiting: &HashMap<Arc<str>, u64>, elapsed: Duration) -> Row {
+        let (service, role, route) = shown;
+        let Self { count, errors, duration } = self;
+        let seconds = elapsed.as_secs_f64();
+        let quantile = |q| duration.as_ref().filter(|d| d.count > 0).and_then(|d| d.quantile(q));
+        Row {
+            rate: if seconds > 0.0 { count as f64 / seconds } else { 0.0 },
+            errors: if count > 0 { errors as f64 / count as f64 } else { 0.0 },
+            p50: quantile(0.5),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            in_flight: (role == Role::Server).then(|| waiting.get(&service).copied().unwrap_or(0)),
+            service,
+            role,
+            route,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
-    use super::{Feed, Vocabulary};
-    use crate::metric::histogram::{Exponential, Histogram};
-    use crate::metric::instrument::HTTP_SERVER_REQUEST_DURATION;
-    use crate::metric::key::{HTTP_REQUEST_METHOD, HTTP_ROUTE, Key, SERVICE_NAME};
-    use crate::metric::snapshot::{
-        Attribute, Data, Metric, Point, Resource, ResourceMetrics, Scope, Snapshot, Value, WallTime,
-    };
-    use crate::runtime::live::model::Header;
+    use super::Feed;
+    use crate::entity::EntityId;
+    use crate::metric::histogram::Histogram;
+    use crate::metric::instrument::HTTP_SERVER_REQUEST_DURATION as DURATION;
+    use crate::protocol::Role;
+    use crate::red;
+    use crate::runtime::live::model::{Header, View};
 
-    const ERROR: Key = Key("an error");
-
-    fn point(labels: Vec<Attribute>, count: u64) -> Point {
-        let exponential = Exponential { scale: 0, zero_count: 0, offset: 0, counts: vec![count] };
-        let histogram =
-            Histogram { count, sum: 0, min: 0, max: 0, explicit: Box::new([]), exponential };
-        let data = Data::Histogram(Box::new(histogram));
-        Point { attributes: labels.into(), start: WallTime(0), data }
+    fn counted(entity: u32, millis: &[u64], errors: u64) -> red::Row {
+        let mut duration = Histogram::new(&DURATION);
+        for millis in millis {
+            duration.record(&DURATION, millis * 1_000_000);
+        }
+        red::Row {
+            entity: EntityId(entity),
+            role: Role::Server,
+            route: Some(Arc::from("/a")),
+            count: millis.len() as u64,
+            errors,
+            duration,
+        }
     }
 
-    fn snapshot(second: u64, well: u64, failed: u64) -> Snapshot {
-        let labels = vec![
-            (HTTP_REQUEST_METHOD, Value::Static("GET")),
-            (HTTP_ROUTE, Value::Text(Arc::from("/a"))),
-        ];
-        let mut failing = labels.clone();
-        failing.push((ERROR, Value::Static("500")));
-        let points = vec![point(labels, well), point(failing, failed)];
-        let instrument = &HTTP_SERVER_REQUEST_DURATION;
-        let attributes = vec![(SERVICE_NAME, Value::Static("shop"))];
-        let scope = Scope { name: "x", metrics: vec![Metric { instrument, points }] };
-        let resource = Arc::new(Resource { attributes });
-        let resources = vec![ResourceMetrics { resource, scopes: vec![scope] }];
-        Snapshot { time: WallTime(second * 1_000_000_000), resources }
+    fn look(feed: &mut Feed, rows: Vec<red::Row>, open: &[(EntityId, u64)]) -> View {
+        let name = |entity: EntityId| Arc::from(if entity.0 < 10 { "shop" } else { "bank" });
+        feed.view(rows, open, name, Duration::from_secs(2), Header::default())
     }
 
     #[test]
-    fn a_view_tells_what_came_since_the_last_one() {
-        let vocabulary = Vocabulary { error: ERROR, template: Key("a template"), active: None };
-        let mut feed = Feed::new(vocabulary);
-        let check = |view: super::View, rate: f64, errors: f64, p50: Option<f64>| {
+    fn a_view_tells_what_came_since_the_last_one_of_all_instances_together() {
+        let mut feed = Feed::default();
+        let mut check = |rows, rate: f64, errors: f64, about: Option<f64>| {
+            let view = look(&mut feed, rows, &[]);
             let [row] = view.rows.as_slice() else { panic!("{view:?}") };
-            assert_eq!((&*row.service, &*row.route), ("shop", "GET /a"));
-            assert_eq!((row.rate, row.errors, row.p50), (rate, errors, p50));
+            assert_eq!((&*row.service, &*row.route), ("shop", "/a"));
+            assert_eq!((row.rate, row.errors), (rate, errors));
+            let near = |value: f64| about.is_some_and(|about| (value / about - 1.0).abs() < 0.1);
+            assert!(row.p50.map_or(about.is_none(), near), "{:?}", row.p50);
         };
         // What was counted before anyone looked is no rate.
-        check(feed.view(&snapshot(10, 100, 0), Header::default()), 0.0, 0.0, None);
-        check(feed.view(&snapshot(12, 109, 1), Header::default()), 5.0, 0.1, Some(1.5));
-        check(feed.view(&snapshot(13, 109, 1), Header::default()), 0.0, 0.0, None);
+        check(vec![counted(1, &[900; 50], 7), counted(2, &[900; 9], 0)], 0.0, 0.0, None);
+        let more: Vec<u64> = [900; 50].into_iter().chain([10; 6]).collect();
+        check(vec![counted(1, &more, 9), counted(2, &[900; 9], 0)], 3.0, 2.0 / 6.0, Some(0.01));
+        // One instance is gone: that is no traffic, and takes none away.
+        check(vec![counted(1, &more, 9)], 0.0, 0.0, None);
+        check(vec![counted(1, &more, 9), counted(3, &[20; 4], 4)], 2.0, 1.0, Some(0.02));
+    }
+
+    #[test]
+    fn a_first_request_that_hangs_has_a_row() {
+        let mut feed = Feed::default();
+        let open = [(EntityId(1), 2), (EntityId(2), 1), (EntityId(11), 4), (EntityId(12), 0)];
+        let view = look(&mut feed, vec![counted(1, &[1], 0)], &open);
+        let rows: Vec<_> =
+            view.rows.iter().map(|row| (&*row.service, &*row.route, row.in_flight)).collect();
+        assert_eq!(rows, [("bank", "-", Some(4)), ("shop", "/a", Some(3))]);
     }
 }

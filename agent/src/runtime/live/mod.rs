@@ -5,7 +5,6 @@
 
 pub mod feed;
 pub mod model;
-pub mod quantile;
 mod render;
 pub mod state;
 mod text;

@@ -10,7 +10,7 @@ use crate::protocol::Role;
 pub struct View {
     /// The agent and what it sees.
     pub header: Header,
-    /// One row a service, role, method and route, in no order.
+    /// one row a service, role and route, in no order.
     pub rows: Vec<Row>,
 }
 
@@ -44,7 +44,7 @@ pub struct Row {
     pub service: Arc<str>,
     /// Its side.
     pub role: Role,
-    /// Method and route.
+    /// Its route.
     pub route: Arc<str>,
     /// Requests a second.
     pub rate: f64,
@@ -56,6 +56,6 @@ pub struct Row {
     pub p95: Option<f64>,
     /// See `p50`.
     pub p99: Option<f64>,
-    /// Requests that have begun and not ended; `None` where that is not known of a route.
+    /// Requests the whole service has begun and not ended; `None` for clients.
     pub in_flight: Option<u64>,
 }

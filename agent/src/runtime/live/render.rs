@@ -11,7 +11,7 @@ use super::state::{Column, State};
 use super::text;
 use crate::protocol::Role;
 
-const FAINT: Style = Style::new().fg(Color::DarkGray);
+const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 const WARNING: Style = Style::new().fg(Color::Yellow);
@@ -178,7 +178,8 @@ const HELP: &str = "
   p  Space    hold the view, go on
   q  Ctrl-C   quit
 
-  Rates, errors and percentiles are those of the last seconds. OPEN: begun and not ended.
+  Rates, errors and percentiles are those of the last second.
+  OPEN: requests the service has begun and not ended, on all its routes.
   seen = reported + lost; `/status` says what was lost and why.";
 
 fn footer(view: &View, state: &State) -> Line<'static> {

@@ -13,7 +13,7 @@ pub enum Column {
     Service,
     /// Which side.
     Role,
-    /// Method and route.
+    /// The route.
     Route,
     /// Requests a second.
     Rate,

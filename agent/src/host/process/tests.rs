@@ -63,6 +63,7 @@ fn a_process_is_read_whole() {
             container: None,
             unit: Some("shop.service".to_owned()),
         },
+        toolchain: Toolchain::Unknown,
     };
     assert_eq!(processes.process(Pid(42)), Ok(expect));
     assert_eq!(processes.counts(), Counts { read: 1, ..Counts::default() });
@@ -112,7 +113,7 @@ fn megabytes_of_environment_and_arguments_are_bounded() {
     }
     fixture.put(9, "environ", &env);
     let mut args = b"java\0-cp\0".to_vec();
-    args.extend_from_slice(&[b'c'; 30_000]);
+    args.extend_from_slice(&vec![b'c'; 30_000]);
     args.extend_from_slice(b"\0com.foo.Main\0");
     fixture.put(9, "cmdline", &args);
     let mut processes = fixture.processes();

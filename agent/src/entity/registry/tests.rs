@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::entity::filter::Patterns;
 use crate::entity::glob::Glob;
+use crate::entity::{Filter, Rule};
+use crate::host::Cgroup;
 use crate::host::Unread;
 use crate::metric::key::Key;
 
@@ -105,7 +107,7 @@ fn value(resource: &Resource, key: Key) -> String {
         Some((_, Value::Text(text))) => text.to_string(),
         Some((_, Value::Static(text))) => (*text).to_owned(),
         Some((_, Value::Int(number))) => number.to_string(),
-        Some((_, Value::List(_))) | None => String::new(),
+        Some((_, Value::List(_) | Value::Bool(_))) | None => String::new(),
     }
 }
 
@@ -178,6 +180,7 @@ fn names_come_from_the_best_source() {
         command: Some(Glob::new("*--role=api*")),
         cgroup: None,
         name: "api".to_owned(),
+        namespace: Some("core".to_owned()),
     }];
     let (mut registry, fake) = registry(Config { rules, ..Config::default() });
     let unit = "/system.slice/web@1.service";
@@ -197,6 +200,8 @@ fn names_come_from_the_best_source() {
     check(4, "x");
     check(6, "unknown_service");
     check(7, "unknown_service");
+    let entity = registry.of(Pid(2), at(1));
+    assert_eq!(value(&registry.resource(entity), key::SERVICE_NAMESPACE), "core");
 }
 
 #[test]
@@ -393,4 +398,38 @@ fn hostile_records_do_not_panic() {
     }
     registry.tick(Timestamp(u64::MAX), Anchor::default());
     registry.tick(Timestamp(0), Anchor::default());
+}
+
+#[test]
+fn every_process_of_this_machine_has_a_name() {
+    let root = crate::host::HostRoot::new("/");
+    let machine = Machine::read(&root);
+    let mut processes = crate::host::Processes::new(root);
+    let pids = processes.pids(10_000);
+    let mut registry = Registry::new(Config::default(), machine, Box::new(processes));
+    for pid in pids {
+        let name = service(&mut registry, pid.0, at(1));
+        assert!(!name.is_empty());
+        println!("{pid:?} {name}");
+        let own = registry.process_resource(pid, at(1)).unwrap();
+        assert_eq!(value(&own, key::PROCESS_PID), pid.0.to_string());
+    }
+    assert!(!service(&mut registry, std::process::id(), at(1)).is_empty());
+}
+
+#[test]
+fn what_no_record_tells_is_asked_once_an_instance() {
+    let (mut registry, fake) = registry(Config::default());
+    for pid in 10..20 {
+        exec(&mut registry, pid, 1, at(1), "./shopd\0", "");
+        let toolchain = crate::host::Toolchain::Go;
+        fake.put(pid, Process { toolchain, ..process("shopd", b"./shopd\0", "/", 100) });
+        registry.of(Pid(pid), at(1));
+    }
+    let entity = registry.of(Pid(10), at(1));
+    let resource = registry.resource(entity);
+    assert_eq!(value(&resource, key::TELEMETRY_SDK_LANGUAGE), "go");
+    assert_eq!(value(&resource, key::PROCESS_EXECUTABLE_PATH), "/usr/bin/shopd");
+    // A control group for each, and the rest once.
+    assert_eq!(fake.asked(), 11);
 }

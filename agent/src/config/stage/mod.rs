@@ -1,0 +1,9 @@
+//! From what was typed to what each stage is given: one file a stage.
+
+mod entity;
+mod export;
+mod http1;
+mod kernel;
+mod red;
+
+pub use entity::Paths;

@@ -1,0 +1,81 @@
+//! From what is known of a program to the service instance it belongs to.
+
+use super::Registry;
+use crate::entity::EntityId;
+use crate::entity::attributes::Declared;
+use crate::entity::instance::{Identity, Instance, Place};
+use crate::entity::lives::Program;
+use crate::host::{Cgroup, cgroup};
+use crate::metric::key;
+
+/// The name of a service of which nothing is known, as the conventions ask.
+const UNKNOWN: &str = "unknown_service";
+
+impl Registry {
+    /// The instance of `program` in `cgroup`, made if it is the first of it.
+    pub(super) fn intern(&mut self, program: &Program, cgroup: &Cgroup) -> EntityId {
+        let mut declared = Declared::of_env(&program.env);
+        self.counts.attributes_malformed += u64::from(declared.malformed);
+        let Program { named, path, command, env: _ } = program;
+        let mut rules = self.config.rules.iter();
+        let rule =
+            rules.find(|rule| rule.fits(&named.executable, path.as_deref(), command, &cgroup.path));
+        let by_rule = || rule.map(|rule| rule.name.clone());
+        let by_unit = || cgroup.unit.as_deref().map(cgroup::name_of_unit);
+        let name = declared.service.clone().or_else(by_rule).or_else(by_unit);
+        let name = name.or_else(|| named.name.clone()).filter(|name| !name.is_empty());
+        self.counts.unknown += u64::from(name.is_none());
+        let version = declared.take(key::SERVICE_VERSION);
+        let place = match (&cgroup.container, &cgroup.unit) {
+            (Some(id), _) => Place::Container(id.clone()),
+            (None, Some(unit)) => Place::Unit(unit.clone()),
+            (None, None) => Place::Host,
+        };
+        let identity = Identity {
+            name: name.unwrap_or_else(|| UNKNOWN.to_owned()),
+            namespace: declared
+                .take(key::SERVICE_NAMESPACE)
+                .or_else(|| rule.and_then(|rule| rule.namespace.clone())),
+            instance: declared.take(key::SERVICE_INSTANCE_ID),
+            place,
+            attributes: declared.attributes,
+        };
+        let entity = match self.by_identity.get(&identity) {
+            Some(known) => *known,
+            None if self.instances.len() > self.config.entities => {
+                self.counts.entities_refused += 1;
+                return Self::OTHER;
+            }
+            None => self.insert(identity),
+        };
+        if let Some(instance) = self.instances.get_mut(&entity) {
+            let mut changed = false;
+            if !named.executable.is_empty() {
+                changed |= instance.executable.learn(&named.executable);
+            }
+            if let Some(path) = path {
+                changed |= instance.path.learn(path);
+            }
+            if version.is_some() && instance.version != version {
+                instance.version = version;
+                changed = true;
+            }
+            if named.language.is_some() && instance.language.is_none() {
+                instance.language = named.language;
+                changed = true;
+            }
+            if changed {
+                instance.changed();
+            }
+        }
+        entity
+    }
+
+    pub(super) fn insert(&mut self, identity: Identity) -> EntityId {
+        let entity = EntityId(self.next);
+        self.next = self.next.saturating_add(1);
+        self.instances.insert(entity, Instance::new(identity.clone(), &mut self.keys));
+        self.by_identity.insert(identity, entity);
+        entity
+    }
+}

@@ -1,0 +1,219 @@
+//! The stages in their order: records in, metric snapshots and verdicts out. Does no I/O, cannot
+//! fail, and is the same function whether the records come from a kernel or from a recording.
+
+mod paths;
+
+pub use paths::Paths;
+
+use crate::entity::{Entities, Registry};
+use crate::event::{self, ConnId, Event, Malformed, Pid, Timestamp};
+use crate::host::Anchor;
+use crate::metric::snapshot::{ResourceMetrics, Snapshot};
+use crate::protocol::http1::{self, Http1};
+use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
+use crate::red::{self, Red};
+
+/// What the stages are told.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// The HTTP/1 stage.
+    pub http1: http1::Limits,
+    /// The RED stage.
+    pub red: red::Config,
+    /// Which request paths are counted.
+    pub paths: Paths,
+}
+
+/// What the pipeline itself counted; its stages have counters of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records taken, those of sweeps included.
+    pub records: u64,
+    /// Records that made no sense, by reason.
+    pub malformed: [u64; 4],
+    /// Exchanges left out by a filter that only userspace can apply.
+    pub filtered: u64,
+    /// Connects that failed.
+    pub connects_failed: u64,
+}
+
+/// All stages.
+pub struct Pipeline {
+    http1: Http1,
+    entities: Registry,
+    red: Red,
+    paths: Paths,
+    verdicts: Vec<(ConnId, Verdict)>,
+    counters: Counters,
+}
+
+/// Where the HTTP/1 stage's results go.
+struct Next<'a> {
+    entities: &'a mut Registry,
+    red: &'a mut Red,
+    paths: &'a Paths,
+    verdicts: &'a mut Vec<(ConnId, Verdict)>,
+    filtered: &'a mut u64,
+}
+
+impl Sink for Next<'_> {
+    fn exchange(&mut self, exchange: &Exchange<'_>) {
+        if !self.paths.watches(exchange.path)
+            || !self.entities.watched(exchange.pid, exchange.begun)
+        {
+            *self.filtered += 1;
+            return;
+        }
+        let entity = self.entities.of(exchange.pid, exchange.begun);
+        self.red.observe(entity, exchange);
+    }
+
+    fn verdict(&mut self, conn: ConnId, verdict: Verdict) {
+        self.verdicts.push((conn, verdict));
+    }
+}
+
+impl Pipeline {
+    /// Stages that have seen nothing.
+    pub fn new(config: Config, entities: Registry, anchor: &Anchor) -> Self {
+        Self {
+            http1: Http1::new(config.http1),
+            entities,
+            red: Red::new(config.red, anchor.wall),
+            paths: config.paths,
+            verdicts: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes one record.
+    pub fn record(&mut self, bytes: &[u8]) {
+        self.counters.records += 1;
+        match event::decode(bytes) {
+            Ok(event) => self.event(&event),
+            Err(reason) => {
+                let at = match reason {
+                    Malformed::Short => 0,
+                    Malformed::Kind => 1,
+                    Malformed::Field => 2,
+                    Malformed::Alignment => 3,
+                };
+                if let Some(count) = self.counters.malformed.get_mut(at) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Exec(exec) => self.entities.exec(exec),
+            Event::Fork(fork) => self.entities.fork(fork),
+            Event::Exit(exit) => self.entities.exit(exit),
+            Event::ConnectFailed(failed) => {
+                self.counters.connects_failed += 1;
+                let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));
+                if self.entities.watched(pid, begun) {
+                    let entity = self.entities.of(pid, begun);
+                    self.red.connect_failed(entity, connect_fault(failed.errno), failed.peer.port);
+                }
+            }
+            _ => {
+                let mut next = Next {
+                    entities: &mut self.entities,
+                    red: &mut self.red,
+                    paths: &self.paths,
+                    verdicts: &mut self.verdicts,
+                    filtered: &mut self.counters.filtered,
+                };
+                self.http1.event(event, &mut next);
+            }
+        }
+    }
+
+    /// A sweep begins: the rows that come as records until [`Pipeline::end_sweep`] are of one moment.
+    pub fn begin_sweep(&mut self, now: Timestamp) {
+        self.http1.begin_sweep(now);
+    }
+
+    /// The sweep was whole: what it did not show is gone, what it showed is in flight.
+    pub fn end_sweep(&mut self) {
+        self.http1.end_sweep();
+        let Self { http1, entities, red, .. } = self;
+        let active: Vec<_> = http1
+            .in_flight()
+            .filter(|request| request.role == Role::Server)
+            .map(|request| (entities.of(request.pid, request.since), request.method))
+            .collect();
+        let open: Vec<_> = http1
+            .connections()
+            .map(|open| {
+                let host = open.host.as_deref();
+                red::Open {
+                    entity: entities.of(open.pid, Timestamp(open.conn.0 >> 8)),
+                    authority: host.map(|host| Authority { host, port: open.port }),
+                    peer: open.peer,
+                    idle: !open.active,
+                }
+            })
+            .collect();
+        red.gauges(active.into_iter(), open.into_iter());
+    }
+
+    /// Time has come to `now`.
+    pub fn tick(&mut self, now: Timestamp, anchor: Anchor) {
+        for entity in self.entities.tick(now, anchor) {
+            self.red.retire(entity);
+        }
+    }
+
+    /// Everything counted, as it stands. Changes nothing: see [`Pipeline::exported`].
+    pub fn snapshot(&self, anchor: &Anchor) -> Snapshot {
+        let resources = self.red.snapshot().into_iter().map(|(entity, scope)| ResourceMetrics {
+            resource: self.entities.resource(entity),
+            scopes: vec![scope],
+        });
+        Snapshot { time: anchor.wall, resources: resources.collect() }
+    }
+
+    /// A snapshot has been exported: series that had ended in it are forgotten, those to come begin now.
+    pub fn exported(&mut self, anchor: &Anchor) {
+        self.red.tick(anchor.wall);
+    }
+
+    /// What the kernel side is to be told of connections since this was asked.
+    pub fn verdicts(&mut self) -> std::vec::Drain<'_, (ConnId, Verdict)> {
+        self.verdicts.drain(..)
+    }
+
+    /// The processes' registry.
+    pub fn entities(&mut self) -> &mut Registry {
+        &mut self.entities
+    }
+
+    /// The HTTP/1 stage, to be asked.
+    pub fn http1(&self) -> &Http1 {
+        &self.http1
+    }
+
+    /// The RED stage, to be asked.
+    pub fn red(&self) -> &Red {
+        &self.red
+    }
+
+    /// What the pipeline itself counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+/// What a connect's error number says. None at all: the program gave up waiting.
+fn connect_fault(errno: u16) -> Fault {
+    match errno {
+        0 | 110 => Fault::Timeout,
+        104 => Fault::Reset,
+        111 => Fault::Refused,
+        101 | 113 => Fault::Unreachable,
+        _ => Fault::Other,
+    }
+}

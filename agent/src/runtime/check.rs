@@ -1,0 +1,47 @@
+//! The capability report: what the kernel side says of its probes, in the words of `steth check`.
+
+use crate::health::probe::{Probe, Report, State};
+use crate::kernel::probe;
+
+use super::privilege::Privileges;
+
+/// One probe as the kernel side reports it, for the report and for `/status`.
+///
+/// A probe is disabled when it is not wanted or another does its work: nothing is lost then.
+pub fn probe(report: &probe::Report) -> Probe {
+    let probe::Report { name, hook, loss, state } = report;
+    let (state, lost, grant) = match state {
+        probe::State::Active => (State::Active, None, None),
+        probe::State::Disabled { why } => (State::Disabled { why: why.clone() }, None, None),
+        probe::State::Failed { why } => {
+            (State::Failed { why: why.clone() }, Some(*loss), grant(why).map(str::to_owned))
+        }
+    };
+    Probe { name, hook, state, lost, grant }
+}
+
+/// What helps against the errors that are met most.
+fn grant(why: &str) -> Option<&'static str> {
+    let why = why.to_ascii_lowercase();
+    let says = |texts: &[&str]| texts.iter().any(|text| why.contains(text));
+    if says(&["operation not permitted", "permission denied", "eperm", "eacces"]) {
+        Some("grant the privileges named below, or run with sudo")
+    } else if says(&["out of memory", "cannot allocate", "enomem"]) {
+        Some("raise the memory limit: LimitMEMLOCK=infinity, ulimit -l unlimited")
+    } else if says(&["no such file", "not found", "enoent"]) {
+        Some("a newer kernel has it")
+    } else {
+        None
+    }
+}
+
+/// The whole report.
+pub fn report(
+    kernel: String,
+    tier: Option<String>,
+    probes: &[probe::Report],
+    privileges: Privileges,
+) -> Report {
+    let probes = probes.iter().map(probe).collect();
+    Report { kernel, tier, privileges: privileges.advice(), probes }
+}

@@ -1,0 +1,186 @@
+//! The loop that owns the pipeline: drains the kernel's ring, sweeps, takes snapshots, tells verdicts.
+//!
+//! It is the only owner of kernel side and pipeline. Others ask by a [`Bell`] and are answered with
+//! values.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use super::bell::{Bell, Heard};
+
+use super::clock;
+use super::own::Own;
+use crate::event::{Nanos, Timestamp};
+use crate::health::Status;
+use crate::kernel::{self, Kernel};
+use crate::metric::snapshot::Snapshot;
+use crate::pipeline::Pipeline;
+use crate::protocol::Verdict;
+
+/// Records taken at once before anything else is looked at.
+const BATCH: usize = 16 * 1024;
+/// The wait after a batch that was not empty, and the longest wait when all are.
+const BUSY: Duration = Duration::from_millis(10);
+const IDLE: Duration = Duration::from_millis(250);
+/// How often time passes for the stages.
+const TICK: Nanos = Nanos(1_000_000_000);
+
+/// Everything others may want to know of one moment.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Every series.
+    pub snapshot: Arc<Snapshot>,
+    /// The agent itself.
+    pub status: Status,
+}
+
+/// What others may want.
+#[derive(Debug)]
+pub enum Ask {
+    /// The moment that is now.
+    Moment(SyncSender<Moment>),
+    /// The end.
+    Stop,
+}
+
+/// What is told of each regular moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Between snapshots that are exported.
+    pub export: Duration,
+    /// Between those that are shown; none without a live view.
+    pub show: Option<Duration>,
+}
+
+/// Owner of kernel side and pipeline.
+pub struct Turnstile {
+    kernel: Kernel,
+    pipeline: Pipeline,
+    own: Own,
+    pace: Pace,
+    /// Beginnings of the last sweep and of the one before.
+    sweeps: [Timestamp; 2],
+}
+
+/// Where moments go.
+pub struct Outlets {
+    /// Those that are exported.
+    pub export: Box<dyn Fn(&Moment) + Send>,
+    /// Those that are shown.
+    pub show: Box<dyn FnMut(&Moment) + Send>,
+}
+
+impl Turnstile {
+    /// Everything is attached; nothing has been read.
+    pub fn new(kernel: Kernel, pipeline: Pipeline, own: Own, pace: Pace) -> Self {
+        Self { kernel, pipeline, own, pace, sweeps: [Timestamp::default(); 2] }
+    }
+
+    /// Turns until it is asked to stop, then once more to the end of what has been seen.
+    pub fn run(mut self, bell: &Bell<Ask>, mut outlets: Outlets) -> io::Result<()> {
+        let (mut taken, mut wait) = (0, BUSY);
+        let start = clock::now();
+        let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
+        let mut next_show = self.pace.show.map(|show| after(start, show));
+        loop {
+            // The ring is always readable under load: then only time sets the pace.
+            let ring = (taken == 0).then(|| self.kernel.wakes());
+            let heard = bell.wait(ring, wait)?;
+            taken = self.drain();
+            wait = if taken == 0 { (wait * 2).min(IDLE) } else { BUSY };
+            let now = clock::now();
+            if now >= next_tick {
+                next_tick = Timestamp(now.0 + TICK.0);
+                self.pipeline.tick(now, clock::anchor());
+                self.tell_processes();
+            }
+            match heard {
+                Heard::Asked(Ask::Stop) | Heard::Deserted => break,
+                Heard::Asked(Ask::Moment(answer)) => {
+                    // Whoever asked may have gone meanwhile.
+                    let _ = answer.try_send(self.moment());
+                }
+                Heard::Nothing => {}
+            }
+            if next_show.is_some_and(|due| now >= due) {
+                next_show = self.pace.show.map(|show| after(now, show));
+                (outlets.show)(&self.moment());
+            }
+            if now >= next_export {
+                next_export = after(now, self.pace.export);
+                (outlets.export)(&self.moment());
+                self.pipeline.exported(&clock::anchor());
+            }
+        }
+        self.drain();
+        (outlets.export)(&self.moment());
+        Ok(())
+    }
+
+    /// Takes what the ring holds; gives how much that was.
+    fn drain(&mut self) -> usize {
+        let Self { kernel, pipeline, .. } = self;
+        let mut taken = 0;
+        loop {
+            let n = kernel.drain(BATCH, |record| pipeline.record(record));
+            for (conn, verdict) in pipeline.verdicts() {
+                kernel.judge(
+                    conn,
+                    match verdict {
+                        Verdict::Off => kernel::Verdict::Off,
+                        Verdict::Follow => kernel::Verdict::Follow,
+                        Verdict::Full => kernel::Verdict::Full,
+                    },
+                );
+            }
+            taken += n;
+            // A ring that never empties must not keep time from passing.
+            if n < BATCH || taken >= 64 * BATCH {
+                return taken;
+            }
+        }
+    }
+
+    fn tell_processes(&mut self) {
+        for change in self.pipeline.entities().changes() {
+            match change {
+                crate::entity::registry::Change::Exclude(pid) => self.kernel.leave_out(pid),
+                crate::entity::registry::Change::Include(pid) => self.kernel.forget(pid),
+            }
+        }
+    }
+
+    /// Reads the state of all sockets into the pipeline.
+    fn sweep(&mut self) {
+        let now = clock::now();
+        let Self { kernel, pipeline, sweeps, .. } = self;
+        // Heads come along for two sweeps, so that what stands still can be told from what was never
+        // seen.
+        let [before, since] = *sweeps;
+        *sweeps = [now, before];
+        pipeline.begin_sweep(now);
+        match kernel.sweep(since.0, |row| pipeline.record(row)) {
+            Ok(true) => pipeline.end_sweep(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "a sweep over the sockets failed"),
+        }
+    }
+
+    /// This moment: everything that has happened by now is in it.
+    fn moment(&mut self) -> Moment {
+        self.sweep();
+        // What ended while the sweep ran is in the ring.
+        self.drain();
+        let anchor = clock::anchor();
+        let status = self.own.status(&self.kernel, &self.pipeline, anchor.monotonic);
+        let mut snapshot = self.pipeline.snapshot(&anchor);
+        snapshot.resources.push(self.own.metrics(&status, &self.kernel));
+        Moment { snapshot: Arc::new(snapshot), status }
+    }
+}
+
+fn after(from: Timestamp, wait: Duration) -> Timestamp {
+    Timestamp(from.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
+}

@@ -1,0 +1,49 @@
+//! What the HTTP server shows: every answer is of the moment it was asked for.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::bell::Ringer;
+use super::turnstile::{Ask, Moment};
+use crate::export::prometheus::{self, Format};
+use crate::health::Status;
+use crate::health::server::{Page, Views};
+
+/// How long the pipeline may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the turnstile.
+pub struct Asked {
+    /// Where it takes questions.
+    pub turnstile: Ringer<Ask>,
+}
+
+impl Asked {
+    fn moment(&self) -> Option<Moment> {
+        let (answer, moment) = mpsc::sync_channel(1);
+        tokio::task::block_in_place(|| {
+            self.turnstile.ring(Ask::Moment(answer));
+            moment.recv_timeout(PATIENCE).ok()
+        })
+    }
+}
+
+impl Views for Asked {
+    fn metrics(&self, accept: Option<&str>) -> Page {
+        let format = Format::accepted(accept);
+        let body = self.moment().map(|m| prometheus::render(&m.snapshot, format)).unwrap_or_default();
+        Page { content_type: format.content_type().into(), body: body.into() }
+    }
+
+    fn ailments(&self) -> Vec<String> {
+        let Some(moment) = self.moment() else {
+            return vec![format!("the pipeline has not answered for {} s", PATIENCE.as_secs())];
+        };
+        let failed = moment.status.capture.tier.is_none();
+        failed.then(|| "no way of capture works".to_owned()).into_iter().collect()
+    }
+
+    fn status(&self) -> Status {
+        self.moment().map(|m| m.status).unwrap_or_default()
+    }
+}
