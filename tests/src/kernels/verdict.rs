@@ -1,0 +1,218 @@
+//! Compares what a guest said with what it shall have said, and prints both.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::load;
+use super::report::{Agent, Kernel, Outcome, Report, Tally};
+use super::suite::Tier;
+
+/// What is asked of the guest besides the exact count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// The load alone, without an agent.
+    Load,
+    /// An agent, with this tier active.
+    Agent(Tier),
+}
+
+/// All that is wrong with what a guest said; empty when nothing is.
+pub fn problems(reports: &[Report], demand: Demand) -> Vec<String> {
+    let (kernel, outcome) = parts(reports);
+    let mut problems = Vec::new();
+    let Some(kernel) = kernel else { return vec!["the kernel did not come up".to_owned()] };
+    let Some(outcome) = outcome else { return vec!["the guest ended without a result".to_owned()] };
+    if kernel.btf_bytes == 0 {
+        problems.push("the kernel has no BTF".to_owned());
+    }
+    problems.extend(outcome.errors.iter().cloned());
+    // After an error the load was perhaps not even begun: the error says enough.
+    let cut_short = |tally: &Tally| tally.is_empty() && !outcome.errors.is_empty();
+    for (who, tally) in
+        [("the client's own log", &outcome.client), ("the server's own log", &outcome.server)]
+    {
+        if !cut_short(tally) {
+            compare(who, tally, &mut problems);
+        }
+    }
+    match (demand, &outcome.agent) {
+        (Demand::Agent(tier), Some(agent)) => of_agent(agent, tier, &mut problems),
+        (Demand::Agent(_), None) => problems.push("no word of the agent".to_owned()),
+        (Demand::Load, _) => {}
+    }
+    problems
+}
+
+fn of_agent(agent: &Agent, tier: Tier, problems: &mut Vec<String>) {
+    if agent.tier() != Some(tier.number()) {
+        problems.push(format!("the active tier is {:?}, not {}", agent.tier(), tier.number()));
+    }
+    let Agent { ready: _, server, client, lost, missed_runs, status, complaints, ended } = agent;
+    compare("the agent on the server", server, problems);
+    compare("the agent on the client", client, problems);
+    problems.extend(lost.iter().map(|(series, value)| format!("lost: {series} {value}")));
+    // Not a problem by itself (the runs of other sockets and calls are among them), but the cause of many.
+    let missed: u64 = missed_runs.values().sum();
+    if missed > 0 && (server != client || *server != load::expected()) {
+        problems.push(format!("the kernel left out {missed} runs of programs: {missed_runs:?}"));
+    }
+    problems.extend(complaints.iter().map(|line| format!("logged: {line}")));
+    failed_probes(status, problems);
+    if ended != "exit status: 0" {
+        problems.push(format!("the agent ended with: {ended}"));
+    }
+}
+
+/// Every object of the status that has a text "failed" in it, whatever its key.
+fn failed_probes(status: &Value, problems: &mut Vec<String>) {
+    match status {
+        Value::Array(values) => values.iter().for_each(|value| failed_probes(value, problems)),
+        Value::Object(fields) => {
+            let is_failed = |value: &Value| {
+                value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("failed"))
+            };
+            if fields.values().any(is_failed) || fields.contains_key("failed") {
+                problems.push(format!("failed: {status}"));
+            } else {
+                fields.values().for_each(|value| failed_probes(value, problems));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// One problem for each row whose count differs.
+fn compare(who: &str, counted: &Tally, problems: &mut Vec<String>) {
+    let expected = load::expected();
+    let mut keys: Vec<_> = expected.keys().chain(counted.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let (count, shall) =
+            (counted.get(key).copied().unwrap_or(0), expected.get(key).copied().unwrap_or(0));
+        if count != shall {
+            problems.push(format!("{who}: {key} is {count}, not {shall}"));
+        }
+    }
+}
+
+/// The kernel and the outcome among reports.
+pub fn parts(reports: &[Report]) -> (Option<&Kernel>, Option<&Outcome>) {
+    let kernel = reports.iter().find_map(|report| match report {
+        Report::Booted(kernel) => Some(kernel),
+        Report::Done(_) => None,
+    });
+    let outcome = reports.iter().find_map(|report| match report {
+        Report::Done(outcome) => Some(&**outcome),
+        Report::Booted(_) => None,
+    });
+    (kernel, outcome)
+}
+
+/// One line about a guest, under [`HEADING`].
+pub fn row(suite: &str, tier: &str, times: (f64, f64), reports: &[Report], passed: bool) -> String {
+    let (kernel, outcome) = parts(reports);
+    let agent = outcome.and_then(|outcome| outcome.agent.as_ref());
+    let sum = |tally: Option<&Tally>| {
+        tally.map_or("-".to_owned(), |tally| tally.values().sum::<u64>().to_string())
+    };
+    let mut line = String::new();
+    let _ = write!(
+        line,
+        "{suite:<9} {tier:<5} {:<6} {:<26} {:>6.1}s {:>6} {:>6.1}s {:>6} {:>6} {:>6} {:>6}  {}",
+        agent.and_then(Agent::tier).map_or("-".to_owned(), |tier| tier.to_string()),
+        kernel.map_or("-", |kernel| kernel.release.as_str()),
+        times.0,
+        agent.map_or("-".to_owned(), |agent| format!("{:.1}s", agent.ready)),
+        times.1,
+        sum(outcome.map(|outcome| &outcome.client)),
+        sum(outcome.map(|outcome| &outcome.server)),
+        sum(agent.map(|agent| &agent.client)),
+        sum(agent.map(|agent| &agent.server)),
+        if passed { "ok" } else { "FAILED" },
+    );
+    line
+}
+
+/// What stands above the rows.
+pub const HEADING: &str = "suite     tier  active kernel                        boot   agent   total client server  seen-c seen-s";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reports(agent: Agent) -> Vec<Report> {
+        let kernel = Kernel { btf_bytes: 1, ..Kernel::default() };
+        let outcome = Outcome {
+            client: load::expected(),
+            server: load::expected(),
+            agent: Some(agent),
+            ..Outcome::default()
+        };
+        vec![Report::Booted(kernel), Report::Done(Box::new(outcome))]
+    }
+
+    fn perfect() -> Agent {
+        Agent {
+            server: load::expected(),
+            client: load::expected(),
+            ended: "exit status: 0".to_owned(),
+            status: serde_json::json!({"capture": {"tier": 1}}),
+            ..Agent::default()
+        }
+    }
+
+    #[test]
+    fn says_nothing_of_an_exact_count_and_names_each_row_that_differs() {
+        let check = |agent: Agent, expect: &[&str]| {
+            assert_eq!(problems(&reports(agent), Demand::Agent(Tier::Socket)), expect);
+        };
+        check(perfect(), &[]);
+        let mut short = perfect();
+        short.server.insert("GET 200".to_owned(), 24);
+        short.client.insert("GET -".to_owned(), 1);
+        let expect = [
+            "the agent on the server: GET 200 is 24, not 25",
+            "the agent on the client: GET - is 1, not 0",
+        ];
+        check(short, &expect);
+    }
+
+    #[test]
+    fn counts_a_failed_probe_a_loss_and_a_complaint_as_problems() {
+        let probes =
+            serde_json::json!([{"name": "a", "state": "active"}, {"name": "b", "state": "failed"}]);
+        let status = serde_json::json!({"capture": {"tier": 1, "probes": probes}});
+        let agent = Agent {
+            status,
+            lost: [("steth_lost".to_owned(), 2.0)].into(),
+            complaints: vec!["WARN x".to_owned()],
+            ..perfect()
+        };
+        let found = problems(&reports(agent), Demand::Agent(Tier::Socket));
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found.iter().any(|problem| problem.contains("\"b\"")));
+    }
+
+    #[test]
+    fn another_tier_than_the_one_expected_is_a_problem() {
+        let found = problems(&reports(perfect()), Demand::Agent(Tier::Syscall));
+        assert_eq!(found, ["the active tier is Some(1), not 3"]);
+    }
+
+    #[test]
+    fn an_error_is_not_repeated_as_a_hundred_missing_requests() {
+        let outcome =
+            Outcome { errors: vec!["the agent ended by itself".to_owned()], ..Outcome::default() };
+        let kernel = Kernel { btf_bytes: 1, ..Kernel::default() };
+        let reports = [Report::Booted(kernel), Report::Done(Box::new(outcome))];
+        let expect = ["the agent ended by itself", "no word of the agent"];
+        assert_eq!(problems(&reports, Demand::Agent(Tier::Socket)), expect);
+    }
+
+    #[test]
+    fn a_guest_that_says_nothing_has_not_come_up() {
+        assert_eq!(problems(&[], Demand::Load), ["the kernel did not come up"]);
+    }
+}
