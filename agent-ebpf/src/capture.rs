@@ -15,6 +15,7 @@ use aya_ebpf::{
         bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
         bpf_get_smp_processor_id,
     },
+    EbpfContext,
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -55,18 +56,32 @@ pub(crate) fn sock_send(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Tier 2, TCP receive: `tcp_recvmsg(sk, msg, len, [nonblock,] flags, addr_len)`.
+/// Tier 2, TCP receive: `tcp_recvmsg(sk, msg, len, [nonblock,] flags[, addr_len])`: `nonblock` went with
+/// 5.19, `addr_len` with 7.2 at the latest.
 #[fexit(function = "tcp_recvmsg")]
 pub(crate) fn tcp_recv(ctx: FExitContext) -> i32 {
-    let (flags, ret): (i32, i32) = if maps::recvmsg_nonblock().get(|v| v) != 0 {
-        (ctx.arg(4), ctx.arg(6))
-    } else {
-        (ctx.arg(3), ctx.arg(5))
+    let at = ctx.as_ptr().cast::<u8>();
+    let (flags, ret) = match maps::recvmsg_parameters().get(|v| v) {
+        6 => (argument::<32>(at), argument::<48>(at)),
+        5 => (argument::<24>(at), argument::<40>(at)),
+        _ => (argument::<24>(at), argument::<32>(at)),
     };
     if ret > 0 && flags & MSG_PEEK == 0 {
         typed(ctx.arg(0), IN, ret);
     }
     0
+}
+
+/// The argument that stands `AT` bytes into the context. In assembly, because the compiler makes one load
+/// at a computed address of two loads in two branches, which the verifier refuses of a context.
+#[inline(always)]
+fn argument<const AT: u32>(context: *const u8) -> i32 {
+    let value: u64;
+    // SAFETY: one load; the verifier checks that the hook has the argument.
+    unsafe {
+        core::arch::asm!("{0} = *(u64 *)({1} + {at})", out(reg) value, in(reg) context, at = const AT);
+    }
+    value as i32
 }
 
 /// Tier 2, TCP send: `tcp_sendmsg(sk, msg, size)`.

@@ -134,8 +134,8 @@ settings! {
     ARCH: Arch = Arch::X86_64, arch;
     #[doc = "What to watch."]
     WATCH: Watch = NO_WATCH, watch;
-    #[doc = "`tcp_recvmsg` has the argument `nonblock` (kernels before 5.19)."]
-    RECVMSG_NONBLOCK: u32 = 0, recvmsg_nonblock;
+    #[doc = "How many parameters `tcp_recvmsg` has: it lost two over the years."]
+    RECVMSG_PARAMETERS: u32 = 5, recvmsg_parameters;
 }
 
 /// Adds to a counter; gives what it stands at on this CPU.

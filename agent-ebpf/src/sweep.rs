@@ -75,7 +75,9 @@ fn row(context: *const Context) -> i32 {
                 0
             };
             let len = size_of::<Pair>() as u64 + (bound(heads + 7, 1023) & !7);
-            let written = bpf_seq_write(seq, (&raw const len).cast(), 8);
+            // A copy: the verifier of 6.12 and older forgets what a helper was given by address.
+            let told = len;
+            let written = bpf_seq_write(seq, (&raw const told).cast(), 8);
             if written == 0 {
                 bpf_seq_write(seq, conn.cast(), bound(len, 2047) as u32);
             }
@@ -83,7 +85,7 @@ fn row(context: *const Context) -> i32 {
             let progress = emit::close_record(&*conn, Kind::Progress, 0, 0);
             let len = size_of_val(&progress) as u64;
             if bpf_seq_write(seq, (&raw const len).cast(), 8) == 0 {
-                bpf_seq_write(seq, (&raw const progress).cast(), len as u32);
+                bpf_seq_write(seq, (&raw const progress).cast(), size_of_val(&progress) as u32);
             }
         }
     }

@@ -4,9 +4,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use steth::cli::{Cli, Flags, Verb};
-use steth::config::{self, Sources};
-use steth::runtime::{assemble, probes, start};
+use steth::cli::{Cli, Verb};
+use steth::config;
+use steth::runtime::privilege::Privileges;
+use steth::runtime::{check, start};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -20,26 +21,32 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    let flags = &cli.flags;
+    let sources = cli.sources(std::env::vars_os());
     match &cli.verb {
-        None => start::agent(flags, &start::configuration(flags)?)?,
-        Some(Verb::Check) => return check(flags),
-        Some(Verb::Config(verb)) => {
-            let file = flags.config.clone();
-            let environment = start::environment();
-            let sources = Sources { file, environment, flags: flags.settings() };
-            print!("{}", config::told(verb, &sources)?);
-        }
+        None => start::agent(cli, &config::load(&sources)?)?,
+        Some(Verb::Check) => return report(cli, &config::load(&sources)?),
+        Some(Verb::Config(verb)) => print!("{}", verb.told(&sources)?),
         Some(Verb::Record { .. } | Verb::Replay { .. }) => anyhow::bail!("not built yet"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(flags: &Flags) -> anyhow::Result<ExitCode> {
-    let loaded = start::configuration(flags)?;
-    let variables = start::environment().into_iter().collect();
-    let exports = assemble::export(&loaded, &variables)?;
-    let report = probes::check(&assemble::kernel(&loaded.config, &exports));
+fn report(cli: &Cli, loaded: &config::Loaded) -> anyhow::Result<ExitCode> {
+    let options = start::options(cli, loaded, &loaded.export()?);
+    let loaded = steth::kernel::load(steth::KERNEL_OBJECT, &options);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = format!("{} {}", release.trim(), std::env::consts::ARCH);
+    let privileges = Privileges::of_this_process()?;
+    let report = match &loaded {
+        Ok(kernel_side) => {
+            let tier = Some(kernel_side.tier.named());
+            check::report(kernel, tier, &kernel_side.reports, privileges)
+        }
+        Err(error) => {
+            eprintln!("steth: {error}");
+            check::report(kernel, None, &[], privileges)
+        }
+    };
     print!("{}", report.text());
     Ok(ExitCode::from(report.verdict().exit_code()))
 }

@@ -266,7 +266,10 @@ fn clean(mut command: Command) -> Command {
 
 fn rustflags() -> String {
     let linker = tool::BPF_LINKER.path();
-    format!("-C linker={} -C link-arg=--btf -C debuginfo=2", linker.display())
+    // A loop closed by falling through, as block placement likes to lay them out, is a "back-edge" to
+    // the verifiers of 5.10 and 6.1, which only take loops closed by a jump.
+    let placement = "-C link-arg=--llvm-args=-disable-block-placement";
+    format!("-C linker={} -C link-arg=--btf -C debuginfo=2 {placement}", linker.display())
 }
 
 fn prebuilt_core() -> bool {

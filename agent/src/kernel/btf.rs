@@ -3,7 +3,7 @@
 //! Hand-written because aya's reader does not give out members. Reads the format's every kind up to
 //! `ENUM64` (kernel 6.0); an unknown kind ends the reading with an error, since its size is unknown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Why the description cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,7 @@ pub enum Error {
 
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const TYPEDEF: u32 = 8;
 const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 
@@ -43,6 +44,8 @@ pub struct Types {
     /// Structs and functions by name.
     structs: HashMap<Box<str>, u32>,
     functions: HashMap<Box<str>, u32>,
+    /// Tracepoints that take typed arguments.
+    tracepoints: HashSet<Box<str>>,
 }
 
 struct Header {
@@ -80,6 +83,7 @@ impl Types {
             strings,
             structs: HashMap::new(),
             functions: HashMap::new(),
+            tracepoints: HashSet::new(),
             data: Vec::new(),
         };
         let mut at = from;
@@ -99,6 +103,11 @@ impl Types {
                 if wanted.contains(&name) {
                     found.entry(name.into()).or_insert(id);
                 }
+            }
+            if kind == TYPEDEF
+                && let Some(name) = text(&data, strings, name).strip_prefix("btf_trace_")
+            {
+                types.tracepoints.insert(name.into());
             }
             at += 12 + extra(kind, many as usize).ok_or(Error::Kind { kind, at })?;
         }
@@ -168,6 +177,11 @@ impl Types {
             }
         }
         None
+    }
+
+    /// Whether the kernel has a tracepoint with typed arguments of this name.
+    pub fn has_tracepoint(&self, name: &str) -> bool {
+        self.tracepoints.contains(name)
     }
 
     /// How many parameters a function has.

@@ -40,6 +40,16 @@ impl Tier {
         }
     }
 
+    /// Its number and what it is, for people.
+    pub fn named(self) -> String {
+        let what = match self {
+            Self::Sockets => "socket tracepoints",
+            Self::Protocols => "exits of the protocols' functions",
+            Self::Calls => "exits of system calls",
+        };
+        format!("{}: {what}", self.number())
+    }
+
     const fn bit(self) -> u8 {
         1 << (self.number() - 1)
     }
@@ -129,6 +139,26 @@ fn signatures() -> [Signature; SIGNATURES] {
     table
 }
 
+/// Kernel functions that are looked for: those whose exits are hooked.
+const HOOKED: &[&str] = &[
+    "tcp_recvmsg",
+    "tcp_sendmsg",
+    "tcp_sendpage",
+    "unix_stream_recvmsg",
+    "unix_stream_sendmsg",
+    "bpf_task_pt_regs",
+];
+
+/// Hooks that this kernel does not have at all, so that trying them would say nothing.
+fn absent_hooks(types: &Types) -> Vec<&'static str> {
+    let there = |hook: Hook| match hook {
+        Hook::Tracepoint(name) => types.has_tracepoint(name),
+        Hook::Exit(name) => types.parameters(name).is_some(),
+        Hook::Iterator(..) => true,
+    };
+    ALL.iter().map(|probe| probe.hook).filter(|hook| !there(*hook)).map(Hook::name).collect()
+}
+
 fn hand_over_signatures(bpf: &mut Ebpf) -> Result<(), Error> {
     const MAP: &str = "SIGNATURES_KNOWN";
     let used = |e| Error::MapUse(MAP, Box::new(e));
@@ -147,12 +177,13 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let arch = Arch::HOST.ok_or(Error::Processor)?;
     let path =
         options.btf.clone().unwrap_or_else(|| std::path::PathBuf::from("/sys/kernel/btf/vmlinux"));
-    let types = Types::read(&path, offsets::STRUCTS, &["tcp_recvmsg"])?;
+    let types = Types::read(&path, offsets::STRUCTS, HOOKED)?;
     let (sock, task, missing) = offsets::resolve(&types);
     if let Some(field) = missing.iter().find(|m| m.need == Need::Capture) {
         return Err(Error::Field(format!("{}.{}", field.of, field.path)));
     }
-    let nonblock = u32::from(types.parameters("tcp_recvmsg") == Some(6));
+    let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
+    let absent = absent_hooks(&types);
     drop(types);
     let watch = Watch {
         own: options.own,
@@ -169,7 +200,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
         .override_global("WATCH", watch.as_bytes(), true)
-        .override_global("RECVMSG_NONBLOCK", nonblock.as_bytes(), true)
+        .override_global("RECVMSG_PARAMETERS", parameters.as_bytes(), true)
         .load(object)
         .map_err(|e| Error::Load(Box::new(e)))?;
 
@@ -177,6 +208,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let walk = missing.iter().find(|m| m.need == Need::Walk);
     let life = missing.iter().find(|m| m.need == Need::Life);
     let lacks = |probe: &Probe| -> Option<String> {
+        if absent.contains(&probe.hook.name()) {
+            return Some("this kernel does not have the hook".to_owned());
+        }
         let field = if probe.tiers == Tier::Calls.bit() {
             walk
         } else if probe.program.starts_with("process_") {
@@ -208,12 +242,21 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         let why = reports
             .iter()
             .filter_map(|r| match &r.state {
-                State::Failed { why } => Some(format!("  {} on {}: {why}", r.name, r.hook)),
+                State::Failed { why } | State::Disabled { why } => Some(format!("  {} on {}: {why}", r.name, r.hook)),
                 _ => None,
             })
             .collect::<Vec<_>>();
         return Err(Error::NoTier(why.join("\n")));
     };
+    // A dearer tier does the same: nothing is lost, so nothing has failed.
+    for report in reports.iter_mut().filter(|_| options.tier == TierChoice::Auto) {
+        let of_tier = ALL.iter().any(|p| p.program == report.name && p.tiers & tier.bit() != 0);
+        if let State::Failed { why } = &report.state
+            && !of_tier
+        {
+            report.state = State::Disabled { why: format!("tier {} is used: {why}", tier.number()) };
+        }
+    }
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {
@@ -239,10 +282,9 @@ fn attach_tier(
     let mut attached: Vec<&Probe> = Vec::new();
     let mine = ALL.iter().filter(|p| p.tiers & tier.bit() != 0);
     for probe in mine.filter(|p| !matches!(p.hook, Hook::Iterator(..))) {
-        let outcome = match lacks(probe) {
-            Some(why) => Err(why),
-            None => attach(bpf, btf, probe),
-        };
+        let lacking = lacks(probe);
+        let is_absent = lacking.is_some();
+        let outcome = lacking.map_or_else(|| attach(bpf, btf, probe), Err);
         match outcome {
             Ok(()) => {
                 attached.push(probe);
@@ -252,12 +294,17 @@ fn attach_tier(
                 for probe in attached {
                     detach(bpf, probe);
                 }
-                return Err(vec![report(probe, State::Failed { why })]);
+                return Err(vec![report(probe, unavailable(why, is_absent))]);
             }
-            Err(why) => reports.push(report(probe, State::Failed { why })),
+            Err(why) => reports.push(report(probe, unavailable(why, is_absent))),
         }
     }
     Ok(reports)
+}
+
+/// What a kernel does not have is no failure of ours; what it refuses is.
+fn unavailable(why: String, is_absent: bool) -> State {
+    if is_absent { State::Disabled { why } } else { State::Failed { why } }
 }
 
 fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {

@@ -5,10 +5,12 @@ mod paths;
 
 pub use paths::Paths;
 
-use crate::entity::{Entities, Registry};
+use std::sync::Arc;
+
+use crate::entity::{Entities, EntityId, Registry};
 use crate::event::{self, ConnId, Event, Malformed, Pid, Timestamp};
 use crate::host::Anchor;
-use crate::metric::snapshot::{ResourceMetrics, Snapshot};
+use crate::metric::snapshot::{Resource, ResourceMetrics, Snapshot};
 use crate::protocol::http1::{self, Http1};
 use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
 use crate::red::{self, Red};
@@ -184,6 +186,11 @@ impl Pipeline {
     /// What the kernel side is to be told of connections since this was asked.
     pub fn verdicts(&mut self) -> std::vec::Drain<'_, (ConnId, Verdict)> {
         self.verdicts.drain(..)
+    }
+
+    /// What an instance stands for, as far as is known by now.
+    pub fn resource(&self, entity: EntityId) -> Arc<Resource> {
+        self.entities.resource(entity)
     }
 
     /// The processes' registry.

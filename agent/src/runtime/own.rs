@@ -1,104 +1,75 @@
 //! What the agent says of itself: its losses, its queues, its cost.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use agent_common::counter::Counter;
 use agent_common::limit;
 
 use crate::event::Timestamp;
 use crate::export::counters as export;
+use crate::export::own::OwnStats;
+use crate::health::probe::Probe;
 use crate::health::{Agent, Budget, Capture, Loss, Queue, Status, Totals};
 use crate::host::Anchor;
-use crate::kernel::Kernel;
-use crate::metric::instrument::{self as instruments, Instrument};
-use crate::metric::key;
-use crate::metric::snapshot::{
-    Attribute, Data, Metric, Number, Point, Resource, ResourceMetrics, Scope, Value, WallTime,
+use crate::kernel::{Kernel, ProgramCost};
+use crate::metric::instrument::{
+    Instrument, STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME,
+    STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RING_LIMIT, STETH_RING_USAGE,
 };
+use crate::metric::key;
+use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};
 use crate::pipeline::Pipeline;
 use crate::protocol::http1::Count;
 
-/// The name of this family's scope.
-const SCOPE: &str = "steth/self";
+/// What is told beside the numbers.
+pub struct Fixed {
+    /// Every probe.
+    pub probes: Vec<Probe>,
+    /// What passed without notice of anyone at start-up.
+    pub warnings: Vec<String>,
+    /// Limits of series and of connections.
+    pub series: u64,
+    /// See `series`.
+    pub connections: u64,
+    /// What became of exported points.
+    pub exported: Box<dyn Fn() -> export::Counters + Send>,
+}
 
 /// The agent's account of itself.
 pub struct Own {
     begun: Timestamp,
     since: WallTime,
-    resource: Arc<Resource>,
-    probes: Vec<crate::health::probe::Probe>,
-    warnings: Vec<String>,
-    exported: Box<dyn Fn() -> Option<export::Counters> + Send>,
+    fixed: Fixed,
 }
 
 impl Own {
     /// An account that begins at `anchor`.
-    pub fn new(
-        anchor: &Anchor,
-        resource: Resource,
-        probes: Vec<crate::health::probe::Probe>,
-        warnings: Vec<String>,
-        exported: Box<dyn Fn() -> Option<export::Counters> + Send>,
-    ) -> Self {
-        Self {
-            begun: anchor.monotonic,
-            since: anchor.wall,
-            resource: Arc::new(resource),
-            probes,
-            warnings,
-            exported,
-        }
+    pub fn new(anchor: &Anchor, fixed: Fixed) -> Self {
+        Self { begun: anchor.monotonic, since: anchor.wall, fixed }
     }
 
     /// Everything at this moment.
     pub fn status(&self, kernel: &Kernel, pipeline: &Pipeline, now: Timestamp) -> Status {
+        let Fixed { probes, warnings, series, connections, exported: _ } = &self.fixed;
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
         let http1 = pipeline.http1().counters();
         let red = pipeline.red().counters();
         let own = pipeline.counters();
-        let mut losses = Vec::new();
-        let mut lose = |stage, reason, count| {
-            if count > 0 {
-                losses.push(Loss { stage, reason, count });
-            }
-        };
-        for (reason, counter) in [
-            ("ring_full_exchange", Counter::LostRingExchange),
-            ("ring_full_segment", Counter::LostRingSegment),
-            ("ring_full_close", Counter::LostRingClose),
-            ("ring_full_connect", Counter::LostRingConnect),
-            ("ring_full_process", Counter::LostRingProcess),
-            ("no_socket_state", Counter::LostNoState),
-        ] {
-            lose("kernel", reason, of(counter));
-        }
-        for (reason, count) in
-            ["short", "kind", "field", "alignment"].into_iter().zip(own.malformed)
-        {
-            lose("event", reason, count);
-        }
-        for count in Count::LOST {
-            lose("http1", lost_word(count), http1.get(count));
-        }
-        let lost = of(Counter::LostRingExchange) + http1.lost();
-        let (connections, bytes, _) = pipeline.http1().held();
-        let used = |used: usize| used as u64;
+        let (followed, ..) = pipeline.http1().held();
+        let budget = |name, used: usize, limit| Budget { name, used: used as u64, limit };
+        let (user, system) = cpu();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(self.begun).0 as f64 / 1e9,
-            capture: Capture {
-                tier: Some(kernel.tier.number()),
-                probes: self.probes.clone(),
-            },
+            capture: Capture { tier: Some(kernel.tier.number()), probes: probes.clone() },
             exchanges: Totals {
                 seen: http1.get(Count::Requests) + of(Counter::LostRingExchange),
                 reported: red.observed + own.filtered,
-                lost,
+                lost: of(Counter::LostRingExchange) + http1.lost(),
                 in_flight: pipeline.http1().in_flight().count() as u64,
             },
-            losses,
+            losses: losses(&of, pipeline),
             queues: vec![Queue {
                 name: "ring",
                 size: kernel.waiting(),
@@ -106,79 +77,69 @@ impl Own {
                 unit: "bytes",
             }],
             budgets: vec![
-                Budget { name: "series", used: used(red.series), limit: 0 },
-                Budget { name: "routes", used: used(red.routes), limit: 0 },
-                Budget { name: "services", used: used(red.services), limit: 0 },
-                Budget { name: "connections", used: used(connections), limit: 0 },
-                Budget { name: "stream_bytes", used: used(bytes), limit: 0 },
+                budget("series", red.series, *series),
+                budget("connections_followed", followed, *connections),
             ],
             agent: Agent {
-                cpu_seconds: cpu().as_secs_f64(),
+                cpu_seconds: (user + system) as f64 / 1e9,
                 rss_bytes: rss(),
                 map_bytes: map_bytes(),
             },
-            warnings: self.warnings.clone(),
+            warnings: warnings.clone(),
         }
     }
 
-    /// The same as metrics.
-    pub fn metrics(&self, status: &Status, kernel: &Kernel) -> ResourceMetrics {
-        let int = |value: u64| Number::Int(i64::try_from(value).unwrap_or(i64::MAX));
-        let mut metrics = vec![
-            self.single(&instruments::STETH_EXCHANGE_SEEN, int(status.exchanges.seen)),
-            self.single(&instruments::STETH_EXCHANGE_REPORTED, int(status.exchanges.reported)),
-            self.single(&instruments::STETH_CPU_TIME, Number::Double(status.agent.cpu_seconds)),
-            self.single(&instruments::STETH_MEMORY_USAGE, int(status.agent.rss_bytes)),
-            self.single(&instruments::STETH_BPF_MAP_USAGE, int(status.agent.map_bytes)),
-            self.single(&instruments::STETH_RING_USAGE, int(kernel.waiting())),
-            self.single(&instruments::STETH_RING_LIMIT, int(u64::from(limit::RING_BYTES))),
+    /// The same as counts to be exported.
+    pub fn stats(&self, status: &Status, kernel: &Kernel, pipeline: &Pipeline) -> OwnStats {
+        let (cpu_user, cpu_system) = cpu();
+        let of_exchanges = |loss: &&Loss| loss.stage == HTTP1 || loss.reason == RING_EXCHANGE;
+        let lost = status.losses.iter().filter(of_exchanges);
+        let mut more = vec![
+            self.single(&STETH_RECORD_SEEN, pipeline.counters().records),
+            self.single(&STETH_BPF_MAP_USAGE, status.agent.map_bytes),
+            self.single(&STETH_RING_USAGE, kernel.waiting()),
+            self.single(&STETH_RING_LIMIT, u64::from(limit::RING_BYTES)),
         ];
-        let lost = |exchanges: bool| {
-            status
-                .losses
-                .iter()
-                .filter(|loss| (loss.stage == "http1" || loss.reason == "ring_full_exchange") == exchanges)
-                .map(|loss| {
-                    let attributes = vec![
-                        (key::STETH_REASON, Value::Static(loss.reason)),
-                        (key::STETH_STAGE, Value::Static(loss.stage)),
-                    ];
-                    self.point(attributes, int(loss.count))
-                })
-                .collect::<Vec<_>>()
-        };
-        metrics.push(Metric { instrument: &instruments::STETH_EXCHANGE_LOST, points: lost(true) });
-        metrics.push(Metric { instrument: &instruments::STETH_RECORD_LOST, points: lost(false) });
+        let records = status.losses.iter().filter(|loss| !of_exchanges(loss));
+        let records = records.map(|loss| {
+            let reason = (key::STETH_REASON, Value::Static(loss.reason));
+            let stage = (key::STETH_STAGE, Value::Static(loss.stage));
+            self.point(vec![reason, stage], int(loss.count))
+        });
+        more.push(Metric { instrument: &STETH_RECORD_LOST, points: records.collect() });
         let programs = kernel.programs();
-        let by_program = |value: &dyn Fn(&crate::kernel::ProgramCost) -> Number| {
-            programs
-                .iter()
-                .map(|program| {
-                    let name = Value::Text(program.name.as_str().into());
-                    self.point(vec![(key::STETH_BPF_PROGRAM_NAME, name)], value(program))
-                })
-                .collect::<Vec<_>>()
+        let by_program = |value: fn(&ProgramCost) -> Number| {
+            let point = |program: &ProgramCost| {
+                let name = Value::Text(program.name.as_str().into());
+                self.point(vec![(key::STETH_BPF_PROGRAM_NAME, name)], value(program))
+            };
+            programs.iter().map(point).collect()
         };
-        if !programs.is_empty() {
-            metrics.push(Metric {
-                instrument: &instruments::STETH_BPF_PROGRAM_TIME,
-                points: by_program(&|p| Number::Double(p.time.as_secs_f64())),
-            });
-            metrics.push(Metric {
-                instrument: &instruments::STETH_BPF_PROGRAM_RUNS,
-                points: by_program(&|p| int(p.runs)),
-            });
-        }
-        let _ = &self.exported;
-        metrics.retain(|metric| !metric.points.is_empty());
-        ResourceMetrics {
-            resource: Arc::clone(&self.resource),
-            scopes: vec![Scope { name: SCOPE, metrics }],
+        more.push(Metric {
+            instrument: &STETH_BPF_PROGRAM_TIME,
+            points: by_program(|program| Number::Double(program.time.as_secs_f64())),
+        });
+        more.push(Metric {
+            instrument: &STETH_BPF_PROGRAM_RUNS,
+            points: by_program(|program| int(program.runs)),
+        });
+        more.retain(|metric: &Metric| !metric.points.is_empty());
+        OwnStats {
+            start: self.since,
+            seen: status.exchanges.seen,
+            reported: status.exchanges.reported,
+            lost: lost.map(|loss| (loss.stage, loss.reason, loss.count)).collect(),
+            queue_bytes: 0,
+            cpu_user,
+            cpu_system,
+            rss_bytes: status.agent.rss_bytes,
+            exports: (self.fixed.exported)(),
+            more,
         }
     }
 
-    fn single(&self, instrument: &'static Instrument, value: Number) -> Metric {
-        Metric { instrument, points: vec![self.point(Vec::new(), value)] }
+    fn single(&self, instrument: &'static Instrument, value: u64) -> Metric {
+        Metric { instrument, points: vec![self.point(Vec::new(), int(value))] }
     }
 
     fn point(&self, attributes: Vec<Attribute>, value: Number) -> Point {
@@ -186,29 +147,51 @@ impl Own {
     }
 }
 
-fn lost_word(count: Count) -> &'static str {
-    match count {
-        Count::LostGap => "gap",
-        Count::LostEvicted => "evicted",
-        Count::LostVanished => "vanished",
-        Count::LostPipeline => "pipeline_full",
-        Count::LostSequence => "records_missing",
-        _ => "tunnel",
-    }
+const KERNEL: &str = "kernel";
+const HTTP1: &str = "http1";
+const RING_EXCHANGE: &str = "ring_full_exchange";
+
+/// Everything lost, where and why.
+fn losses(of: &dyn Fn(Counter) -> u64, pipeline: &Pipeline) -> Vec<Loss> {
+    let http1 = pipeline.http1().counters();
+    let kernel = [
+        (RING_EXCHANGE, Counter::LostRingExchange),
+        ("ring_full_segment", Counter::LostRingSegment),
+        ("ring_full_close", Counter::LostRingClose),
+        ("ring_full_connect", Counter::LostRingConnect),
+        ("ring_full_process", Counter::LostRingProcess),
+        ("no_socket_state", Counter::LostNoState),
+    ];
+    let malformed = ["short", "kind", "field", "alignment"];
+    let requests = [
+        ("gap", Count::LostGap),
+        ("evicted", Count::LostEvicted),
+        ("vanished", Count::LostVanished),
+        ("pipeline_full", Count::LostPipeline),
+        ("records_missing", Count::LostSequence),
+        ("tunnel", Count::LostTunnel),
+    ];
+    let kernel = kernel.map(|(reason, counter)| Loss { stage: KERNEL, reason, count: of(counter) });
+    let malformed = malformed.into_iter().zip(pipeline.counters().malformed);
+    let malformed = malformed.map(|(reason, count)| Loss { stage: "event", reason, count });
+    let requests =
+        requests.map(|(reason, count)| Loss { stage: HTTP1, reason, count: http1.get(count) });
+    kernel.into_iter().chain(malformed).chain(requests).filter(|loss| loss.count > 0).collect()
 }
 
-/// CPU time of this process, in the hundredths of a second that `/proc` tells.
-fn cpu() -> Duration {
+fn int(value: u64) -> Number {
+    Number::Int(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// CPU time of this process in nanoseconds, user and kernel mode, by the hundredths of a second that
+/// `/proc` tells.
+fn cpu() -> (u64, u64) {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name in parentheses may hold anything; fields are counted behind it.
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = rest
-        .split_ascii_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10)
+    let mut fields = rest.split_ascii_whitespace().skip(11);
+    let mut next = || fields.next().and_then(|f| f.parse::<u64>().ok()).unwrap_or(0) * 10_000_000;
+    (next(), next())
 }
 
 /// Resident memory of this process.
@@ -222,7 +205,7 @@ fn rss() -> u64 {
 /// Memory of the kernel maps this process holds, as the kernel charges it.
 fn map_bytes() -> u64 {
     let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return 0 };
-    let mut seen = std::collections::BTreeMap::new();
+    let mut maps = BTreeMap::new();
     for entry in entries.flatten() {
         let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
         let field = |name: &str| {
@@ -230,8 +213,8 @@ fn map_bytes() -> u64 {
             line.trim_start_matches(':').trim().parse::<u64>().ok()
         };
         if let (Some(id), Some(bytes)) = (field("map_id"), field("memlock")) {
-            seen.insert(id, bytes);
+            maps.insert(id, bytes);
         }
     }
-    seen.values().sum()
+    maps.values().sum()
 }

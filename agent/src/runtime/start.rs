@@ -1,6 +1,5 @@
 //! Starts the agent and ends it in order: kernel side, pipeline, server, exporter, live view.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,59 +9,78 @@ use tokio::sync::watch;
 
 use super::live::{self, feed, model};
 use super::log::{self, Ring, Sink};
-use super::own::Own;
-use super::bell;
+use super::own::{Fixed, Own};
+use super::privilege::Privileges;
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
 use super::views::Asked;
-use super::{assemble, clock, probes};
-use crate::cli::Flags;
-use crate::config::{self, Loaded, Sources};
-use crate::entity::Registry;
+use super::{bell, check, clock};
+use crate::cli::Cli;
+use crate::config::{Loaded, stage};
+use crate::entity::{self, EntityId, Registry};
 use crate::export::{self, Export, Exporter};
 use crate::health::server::{Limits, Server};
 use crate::host::{HostRoot, Machine, Processes};
-use crate::kernel;
+use crate::kernel::{self, Kernel};
 use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{self, Pipeline};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
 /// For the last push at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// The environment, as far as it is text.
-pub fn environment() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+/// What is asked of the kernel side.
+pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> kernel::Options {
+    let config = &loaded.config;
+    let mut options = kernel::Options::from(config);
+    options.empty = cli.flags.empty_programs;
+    options.own = if config.observe.itself { 0 } else { std::process::id() };
+    if config.host.root != std::path::Path::new("/") {
+        options.btf = Some(config.host.root.join("sys/kernel/btf/vmlinux")).filter(|p| p.exists());
+    }
+    // A receiver on this host is not observed at the port it takes our exports at.
+    let receiver = export.metrics.as_ref().and_then(|metrics| metrics.target.endpoint.port_u16());
+    if let (Some(port), false) = (receiver, config.observe.receivers) {
+        if options.ports_only {
+            options.ports.retain(|watched| *watched != port);
+        } else {
+            options.ports.push(port);
+        }
+    }
+    options
 }
 
-/// The configuration of this process.
-pub fn configuration(flags: &Flags) -> Result<Loaded, config::ConfigError> {
-    let file = flags.config.clone();
-    config::load(&Sources { file, environment: environment(), flags: flags.settings() })
+/// Loads the kernel side, or says what is in the way and how to get it out of there.
+pub fn load(options: &kernel::Options) -> anyhow::Result<Kernel> {
+    kernel::load(crate::KERNEL_OBJECT, options).map_err(|error| {
+        let advice = Privileges::of_this_process().map(Privileges::advice).unwrap_or_default();
+        let advice = if advice.is_empty() { advice } else { format!("\n{}", advice.trim_end()) };
+        anyhow::anyhow!("nothing can be watched: {error}{advice}")
+    })
 }
 
 /// Runs until it is told to stop.
-pub fn agent(flags: &Flags, loaded: &Loaded) -> anyhow::Result<()> {
-    let shows = flags.live || (!flags.no_live && std::io::stdout().is_terminal());
+pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
+    let shows = cli.flags.wants_live(std::io::stdout().is_terminal());
     let ring = Ring::default();
     let sink = if shows { Sink::Ring(ring.clone()) } else { Sink::Stderr };
     log::start(&loaded.config.log, sink).context("the log cannot be started")?;
 
-    let variables: BTreeMap<String, String> = environment().into_iter().collect();
-    let exports = assemble::export(loaded, &variables)?;
+    let exports = loaded.export()?;
     for warning in loaded.warnings.iter().chain(&exports.warnings) {
         tracing::warn!("{warning}");
     }
-    let mut options = assemble::kernel(&loaded.config, &exports);
-    options.empty = flags.empty_programs;
-    let mut kernel = kernel::load(crate::KERNEL_OBJECT, &options).map_err(probes::explain)?;
+    let mut kernel = load(&options(cli, loaded, &exports))?;
     if loaded.config.capture.statistics {
         kernel.count_cost().context("BPF run-time statistics cannot be turned on")?;
     }
-    probes::log(&kernel);
+    tracing::info!(tier = kernel.tier.number(), "watching");
+    for probe in kernel.reports.iter().map(check::probe) {
+        if let (crate::health::probe::State::Failed { why }, Some(lost)) = (&probe.state, probe.lost) {
+            tracing::warn!(probe = probe.name, hook = probe.hook, why, "lost: {lost}");
+        }
+    }
 
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -87,14 +105,25 @@ async fn serve(
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let registry = Registry::new(
-        assemble::entities(config, &exports.resource_attributes),
+        entity::Config::from(config),
         machine,
         Box::new(Processes::new(root)),
     );
-    let pipeline = Pipeline::new(assemble::pipeline(config)?, registry, &clock::anchor());
+    let paths = stage::Paths::from(config);
+    let stages = pipeline::Config {
+        http1: config.into(),
+        red: config.into(),
+        paths: pipeline::Paths::new(paths.include, paths.exclude),
+    };
+    let (series, connections) = (stages.red.series_total, stages.http1.connections);
+    let pipeline = Pipeline::new(stages, registry, &clock::anchor());
 
     let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
-    let handle = handle.map(Arc::new);
+    let instance = machine_instance(&host);
+    let own_push = exports.metrics.as_ref().map(|metrics| {
+        export::own::Own::start(metrics, exports.interval, &instance, &exports.resource_attributes)
+    });
+    let own_push = own_push.transpose().context("the agent's own telemetry")?.map(Arc::new);
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let mut tasks = Vec::new();
@@ -103,36 +132,35 @@ async fn serve(
         if let Some(address) = server.address() {
             tracing::info!("metrics at http://{address}/metrics");
         }
-        let views = Arc::new(Asked { turnstile: ringer.clone() });
+        let views = Arc::new(Asked { turnstile: ringer.clone(), own: Arc::new(own_resource(config, &instance)) });
         tasks.push(tokio::spawn(server.run(views, stopped.clone())));
     }
 
-    let resource = Resource {
-        attributes: vec![
-            (key::SERVICE_NAME, Value::Text(config.agent.service_name.as_str().into())),
-            (key::SERVICE_VERSION, Value::Static(env!("CARGO_PKG_VERSION"))),
-        ],
-    };
     let tier = kernel.tier.number();
-    let counted = handle.clone();
-    let own = Own::new(
-        &clock::anchor(),
-        resource,
-        probes::of(&kernel),
-        loaded.warnings.clone(),
-        Box::new(move || counted.as_ref().map(|handle| handle.counters())),
-    );
+    let publisher = handle.as_ref().map(export::Handle::publisher);
+    let counted = publisher.clone();
+    let fixed = Fixed {
+        probes: kernel.reports.iter().map(check::probe).collect(),
+        warnings: loaded.warnings.clone(),
+        series: series as u64,
+        connections: connections as u64,
+        exported: Box::new(move || counted.as_ref().map(Export::counters).unwrap_or_default()),
+    };
+    let own = Own::new(&clock::anchor(), fixed);
     let (view, views) = watch::channel(Arc::new(model::View::default()));
     let mut showing = Showing::new(host, format!("tier {tier}"));
-    let published = handle.clone();
+    let updated = own_push.clone();
     let outlets = Outlets {
         export: Box::new(move |moment| {
-            if let Some(handle) = &published {
-                handle.publish(Arc::clone(&moment.snapshot));
+            if let Some(own_push) = &updated {
+                own_push.update(&moment.own);
+            }
+            if let Some(publisher) = &publisher {
+                publisher.publish(Arc::clone(&moment.snapshot));
             }
         }),
-        show: Box::new(move |moment| {
-            view.send_replace(Arc::new(showing.view(moment)));
+        show: Box::new(move |moment, pipeline| {
+            view.send_replace(Arc::new(showing.view(moment, pipeline)));
         }),
     };
     let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
@@ -157,8 +185,11 @@ async fn serve(
     for task in tasks {
         task.await?;
     }
-    if let Some(handle) = handle.and_then(Arc::into_inner) {
+    if let Some(handle) = handle {
         handle.shutdown(FAREWELL).await;
+    }
+    if let Some(own_push) = own_push.and_then(Arc::into_inner) {
+        own_push.shutdown().await;
     }
     if shows {
         ring.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -189,6 +220,23 @@ async fn told_to_stop() {
     }
 }
 
+/// Who the agent itself is, on the page it serves.
+fn own_resource(config: &crate::config::Config, instance: &str) -> Resource {
+    let text = |text: &str| Value::Text(text.into());
+    Resource {
+        attributes: vec![
+            (key::SERVICE_INSTANCE_ID, text(instance)),
+            (key::SERVICE_NAME, text(&config.agent.service_name)),
+            (key::SERVICE_VERSION, Value::Static(env!("CARGO_PKG_VERSION"))),
+        ],
+    }
+}
+
+/// One agent a host.
+fn machine_instance(host: &str) -> String {
+    if host.is_empty() { "localhost".to_owned() } else { host.to_owned() }
+}
+
 /// Moments to views.
 struct Showing {
     feed: feed::Feed,
@@ -199,18 +247,14 @@ struct Showing {
 
 impl Showing {
     fn new(host: String, capture: String) -> Self {
-        let feed = feed::Feed::new(feed::Vocabulary {
-            error: key::ERROR_TYPE,
-            template: key::URL_TEMPLATE,
-            active: Some(&crate::metric::instrument::HTTP_SERVER_ACTIVE_REQUESTS),
-        });
-        Self { feed, host, capture, last: None }
+        Self { feed: feed::Feed::default(), host, capture, last: None }
     }
 
-    fn view(&mut self, moment: &Moment) -> model::View {
+    fn view(&mut self, moment: &Moment, pipeline: &Pipeline) -> model::View {
         let status = &moment.status;
         let (uptime, cpu) = (status.uptime_seconds, status.agent.cpu_seconds);
         let (before, spent) = self.last.replace((uptime, cpu)).unwrap_or((uptime - 1.0, cpu));
+        let elapsed = (uptime - before).max(0.001);
         let ring = status.queues.iter().find(|queue| queue.name == "ring");
         let header = model::Header {
             host: self.host.clone(),
@@ -220,9 +264,26 @@ impl Showing {
             reported: status.exchanges.reported,
             lost: status.exchanges.lost,
             ring: ring.map_or(0.0, |ring| ring.size as f64 / ring.limit.max(1) as f64),
-            cpu: ((cpu - spent) / (uptime - before).max(0.001)).max(0.0),
+            cpu: ((cpu - spent) / elapsed).max(0.0),
             rss: status.agent.rss_bytes,
         };
-        self.feed.view(&moment.snapshot, header)
+        let rows = pipeline.red().rows();
+        let mut open: Vec<(EntityId, u64)> = rows
+            .iter()
+            .map(|row| row.entity)
+            .map(|entity| (entity, u64::try_from(pipeline.red().in_flight(entity)).unwrap_or(0)))
+            .collect();
+        open.dedup();
+        let name = |entity| name(&pipeline.resource(entity));
+        self.feed.view(rows, &open, name, Duration::from_secs_f64(elapsed), header)
+    }
+}
+
+fn name(resource: &Resource) -> Arc<str> {
+    let found = resource.attributes.iter().find(|(key, _)| *key == key::SERVICE_NAME);
+    match found.map(|(_, value)| value) {
+        Some(Value::Text(text)) => Arc::clone(text),
+        Some(Value::Static(text)) => Arc::from(*text),
+        _ => Arc::from("?"),
     }
 }

@@ -13,6 +13,7 @@ use super::bell::{Bell, Heard};
 use super::clock;
 use super::own::Own;
 use crate::event::{Nanos, Timestamp};
+use crate::export::own::OwnStats;
 use crate::health::Status;
 use crate::kernel::{self, Kernel};
 use crate::metric::snapshot::Snapshot;
@@ -30,10 +31,12 @@ const TICK: Nanos = Nanos(1_000_000_000);
 /// Everything others may want to know of one moment.
 #[derive(Clone, Debug)]
 pub struct Moment {
-    /// Every series.
+    /// Every series of the observed services.
     pub snapshot: Arc<Snapshot>,
     /// The agent itself.
     pub status: Status,
+    /// The agent itself, as metrics.
+    pub own: OwnStats,
 }
 
 /// What others may want.
@@ -68,8 +71,8 @@ pub struct Turnstile {
 pub struct Outlets {
     /// Those that are exported.
     pub export: Box<dyn Fn(&Moment) + Send>,
-    /// Those that are shown.
-    pub show: Box<dyn FnMut(&Moment) + Send>,
+    /// Those that are shown, with the pipeline to ask for what a snapshot does not hold.
+    pub show: Box<dyn FnMut(&Moment, &Pipeline) + Send>,
 }
 
 impl Turnstile {
@@ -82,6 +85,8 @@ impl Turnstile {
     pub fn run(mut self, bell: &Bell<Ask>, mut outlets: Outlets) -> io::Result<()> {
         let (mut taken, mut wait) = (0, BUSY);
         let start = clock::now();
+        // Where a filter decides by process, those that are there already must be known of.
+        self.pipeline.entities().scan();
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
         loop {
@@ -106,7 +111,8 @@ impl Turnstile {
             }
             if next_show.is_some_and(|due| now >= due) {
                 next_show = self.pace.show.map(|show| after(now, show));
-                (outlets.show)(&self.moment());
+                let moment = self.moment();
+                (outlets.show)(&moment, &self.pipeline);
             }
             if now >= next_export {
                 next_export = after(now, self.pace.export);
@@ -175,9 +181,8 @@ impl Turnstile {
         self.drain();
         let anchor = clock::anchor();
         let status = self.own.status(&self.kernel, &self.pipeline, anchor.monotonic);
-        let mut snapshot = self.pipeline.snapshot(&anchor);
-        snapshot.resources.push(self.own.metrics(&status, &self.kernel));
-        Moment { snapshot: Arc::new(snapshot), status }
+        let own = self.own.stats(&status, &self.kernel, &self.pipeline);
+        Moment { snapshot: Arc::new(self.pipeline.snapshot(&anchor)), status, own }
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the HTTP server shows: every answer is of the moment it was asked for.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::bell::Ringer;
 use super::turnstile::{Ask, Moment};
+use crate::export::own;
 use crate::export::prometheus::{self, Format};
 use crate::health::Status;
 use crate::health::server::{Page, Views};
+use crate::metric::snapshot::{Resource, ResourceMetrics, Scope, Snapshot};
 
 /// How long the pipeline may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Asked {
     /// Where it takes questions.
     pub turnstile: Ringer<Ask>,
+    /// Who the agent itself is.
+    pub own: Arc<Resource>,
 }
 
 impl Asked {
@@ -28,10 +32,22 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The observed services and the agent itself on one page.
+    fn render(&self, moment: &Moment, format: Format) -> String {
+        let mut snapshot = Snapshot::clone(&moment.snapshot);
+        snapshot.resources.push(ResourceMetrics {
+            resource: Arc::clone(&self.own),
+            scopes: vec![Scope { name: own::SCOPE, metrics: moment.own.metrics() }],
+        });
+        prometheus::render(&snapshot, format)
+    }
+}
+
 impl Views for Asked {
     fn metrics(&self, accept: Option<&str>) -> Page {
         let format = Format::accepted(accept);
-        let body = self.moment().map(|m| prometheus::render(&m.snapshot, format)).unwrap_or_default();
+        let body = self.moment().map(|moment| self.render(&moment, format)).unwrap_or_default();
         Page { content_type: format.content_type().into(), body: body.into() }
     }
 
