@@ -58,7 +58,10 @@ fuzz_target!(|data: &[u8]| {
                 at[0] += header.ask.bytes;
                 at[1] += header.answer.bytes;
                 let end = End::of(how % 5).unwrap_or(End::Next);
-                http.event(&Event::Pair(Pair { header: &header, end, ask, answer: bytes }), &mut told);
+                http.event(
+                    &Event::Pair(Pair { header: &header, end, ask, answer: bytes }),
+                    &mut told,
+                );
             }
             3 | 4 => {
                 let way = usize::from(control & 7 == 4);
@@ -76,7 +79,10 @@ fuzz_target!(|data: &[u8]| {
                     ..record::Segment::default()
                 };
                 let direction = if way == 0 { Direction::In } else { Direction::Out };
-                http.event(&Event::Segment(Segment { header: &header, direction, data: bytes }), &mut told);
+                http.event(
+                    &Event::Segment(Segment { header: &header, direction, data: bytes }),
+                    &mut told,
+                );
             }
             5 | 6 => {
                 let close = record::Close {

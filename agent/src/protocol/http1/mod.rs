@@ -1,7 +1,7 @@
 //! HTTP/1.0 and HTTP/1.1: pairs and segments of a connection to exchanges.
 //!
 //! A pair that is one request with its answer is judged by itself and leaves nothing behind
-//! ([`pair`]). Everything else goes through one machine a connection ([`conversation`]), to which a
+//! (`pair`). Everything else goes through one machine a connection (`conversation`), to which a
 //! pair is just two captures. Bodies are counted, never kept.
 
 mod answer;
