@@ -13,9 +13,9 @@ pub mod health;
 pub mod host;
 pub mod kernel;
 pub mod metric;
+pub mod pipeline;
 pub mod protocol;
 pub mod red;
-pub mod pipeline;
 pub mod runtime;
 pub mod source;
 

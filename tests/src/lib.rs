@@ -1,3 +1,6 @@
 //! End-to-end tests of the agent.
 
+pub mod agent;
 pub mod kernels;
+pub mod metrics;
+pub mod program;

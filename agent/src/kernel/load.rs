@@ -242,7 +242,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         let why = reports
             .iter()
             .filter_map(|r| match &r.state {
-                State::Failed { why } | State::Disabled { why } => Some(format!("  {} on {}: {why}", r.name, r.hook)),
+                State::Failed { why } | State::Disabled { why } => {
+                    Some(format!("  {} on {}: {why}", r.name, r.hook))
+                }
                 _ => None,
             })
             .collect::<Vec<_>>();
@@ -254,7 +256,8 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         if let State::Failed { why } = &report.state
             && !of_tier
         {
-            report.state = State::Disabled { why: format!("tier {} is used: {why}", tier.number()) };
+            report.state =
+                State::Disabled { why: format!("tier {} is used: {why}", tier.number()) };
         }
     }
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);

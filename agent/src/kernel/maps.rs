@@ -85,7 +85,18 @@ impl Kernel {
             let bits = ports.get(&place, 0).map_err(used("PORTS"))? | 1 << (port & 63);
             ports.set(place, bits, 0).map_err(used("PORTS"))?;
         }
-        Ok(Self { bpf, statistics: None, ring, counts, verdicts, processes, since, sweep, tier, reports })
+        Ok(Self {
+            bpf,
+            statistics: None,
+            ring,
+            counts,
+            verdicts,
+            processes,
+            since,
+            sweep,
+            tier,
+            reports,
+        })
     }
 
     /// Becomes readable when the kernel side asks to be read at once.
@@ -117,7 +128,11 @@ impl Kernel {
         }
         let cost = |(name, program): (&str, &Program)| {
             let info = program.info().ok()?;
-            Some(ProgramCost { name: name.to_owned(), time: info.run_time(), runs: info.run_count() })
+            Some(ProgramCost {
+                name: name.to_owned(),
+                time: info.run_time(),
+                runs: info.run_count(),
+            })
         };
         self.bpf.programs().filter_map(cost).collect()
     }

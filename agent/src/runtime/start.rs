@@ -77,7 +77,9 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     }
     tracing::info!(tier = kernel.tier.number(), "watching");
     for probe in kernel.reports.iter().map(check::probe) {
-        if let (crate::health::probe::State::Failed { why }, Some(lost)) = (&probe.state, probe.lost) {
+        if let (crate::health::probe::State::Failed { why }, Some(lost)) =
+            (&probe.state, probe.lost)
+        {
             tracing::warn!(probe = probe.name, hook = probe.hook, why, "lost: {lost}");
         }
     }
@@ -104,11 +106,8 @@ async fn serve(
     let root = HostRoot::new(&config.host.root);
     let machine = Machine::read(&root);
     let host = machine.name.clone();
-    let registry = Registry::new(
-        entity::Config::from(config),
-        machine,
-        Box::new(Processes::new(root)),
-    );
+    let registry =
+        Registry::new(entity::Config::from(config), machine, Box::new(Processes::new(root)));
     let paths = stage::Paths::from(config);
     let stages = pipeline::Config {
         http1: config.into(),
@@ -132,7 +131,10 @@ async fn serve(
         if let Some(address) = server.address() {
             tracing::info!("metrics at http://{address}/metrics");
         }
-        let views = Arc::new(Asked { turnstile: ringer.clone(), own: Arc::new(own_resource(config, &instance)) });
+        let views = Arc::new(Asked {
+            turnstile: ringer.clone(),
+            own: Arc::new(own_resource(config, &instance)),
+        });
         tasks.push(tokio::spawn(server.run(views, stopped.clone())));
     }
 
@@ -166,7 +168,9 @@ async fn serve(
     let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
-    let pipeline = std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || turnstile.run(&bell, outlets))?;
+    let pipeline = std::thread::Builder::new()
+        .name("steth-pipeline".to_owned())
+        .spawn(move || turnstile.run(&bell, outlets))?;
 
     if shows {
         let shown = ring.clone();
