@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent_common::{
     counter::{COUNTERS, Counter},
-    limit::VERDICTS,
+    limit::verdict_place,
     record::End,
 };
 use aya::{
@@ -155,8 +155,7 @@ impl Kernel {
 
     /// Says what is wanted of a connection; taken up at its next turn.
     pub fn judge(&mut self, conn: ConnId, verdict: Verdict) {
-        let place = (conn.0 as u32) & (VERDICTS - 1);
-        let _ = self.verdicts.set(place, conn.0 << 8 | verdict as u64, 0);
+        let _ = self.verdicts.set(verdict_place(conn.0), conn.0 << 8 | verdict as u64, 0);
     }
 
     /// Leaves a process out from now on.
