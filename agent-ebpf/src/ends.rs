@@ -30,7 +30,7 @@ const TCP_CLOSE: i32 = 7;
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
     let (sk, old, new): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
-    debug!(&ctx, "socket {:x}: state {} to {}", sk as u64, old, new);
+    debug!(&ctx, "socket state {}", new);
     if new == TCP_SYN_SENT || new == TCP_CLOSE {
         // SAFETY: the verifier knows `sk`.
         unsafe {
