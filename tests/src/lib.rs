@@ -4,3 +4,4 @@ pub mod agent;
 pub mod kernels;
 pub mod metrics;
 pub mod program;
+pub mod session;

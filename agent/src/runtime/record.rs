@@ -44,9 +44,9 @@ pub struct Wanted<'a> {
 pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<()> {
     log::start(&loaded.config.log, Sink::Stderr).context("the log cannot be started")?;
     let exports = loaded.export()?;
+    let kernel = start::load(&start::options(cli, loaded, &exports))?;
     let path = if wanted.anonymous { part(wanted.file) } else { wanted.file.to_owned() };
     let file = create(&path)?;
-    let kernel = start::load(&start::options(cli, loaded, &exports))?;
 
     let root = HostRoot::new(&loaded.config.host.root);
     let machine = Machine::read(&root);
