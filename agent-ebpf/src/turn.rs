@@ -17,6 +17,7 @@ use agent_common::{
 };
 
 use crate::{
+    capture::IN,
     conn::{
         ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS,
     },
@@ -27,7 +28,7 @@ use crate::{
 
 /// One call that moved bytes.
 pub(crate) struct Moved {
-    /// 0 read, 1 written.
+    /// `IN` or `OUT`.
     pub(crate) direction: u8,
     /// How many, as the call said.
     pub(crate) n: u64,
@@ -92,17 +93,17 @@ fn advance(conn: &mut Conn, moved: &Moved) -> u64 {
         moved.n
     } else {
         let by = moved.seq.wrapping_sub(pick(conn.seq, moved.direction));
-        if moved.direction == 0 {
+        if moved.direction == IN {
             conn.seq[0] = moved.seq;
         } else {
             conn.seq[1] = moved.seq;
         }
         // One more than was read is the end of the stream, which counts as one itself.
-        let by = if moved.direction == 0 && u64::from(by) == moved.n + 1 { by - 1 } else { by };
+        let by = if moved.direction == IN && u64::from(by) == moved.n + 1 { by - 1 } else { by };
         // Not ahead: another thread's call on this direction was told first and took these along.
         if by as i32 <= 0 { 0 } else { u64::from(by) }
     };
-    if moved.direction == 0 {
+    if moved.direction == IN {
         conn.pos[0] += by;
     } else {
         conn.pos[1] += by;
@@ -113,7 +114,7 @@ fn advance(conn: &mut Conn, moved: &Moved) -> u64 {
 /// Notes when the direction moved.
 #[inline(always)]
 fn touch(conn: &mut Conn, moved: &Moved) {
-    if moved.direction == 0 {
+    if moved.direction == IN {
         conn.last[0] = moved.time;
     } else {
         conn.last[1] = moved.time;

@@ -5,3 +5,4 @@ pub mod bench;
 pub mod kernels;
 pub mod metrics;
 pub mod program;
+pub mod session;
