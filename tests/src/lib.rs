@@ -1,6 +1,8 @@
 //! End-to-end tests of the agent.
 
 pub mod agent;
+pub mod collector;
 pub mod kernels;
 pub mod metrics;
 pub mod program;
+pub mod traffic;
