@@ -5,4 +5,5 @@ pub mod collector;
 pub mod kernels;
 pub mod metrics;
 pub mod program;
+pub mod receiver;
 pub mod traffic;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use steth_tests::agent::Agent;
 use steth_tests::collector::{Collector, Kind, Point, Received};
+use steth_tests::receiver::{Manner, Receiver};
 use steth_tests::traffic::Traffic;
 
 const DURATION: &str = "http.server.request.duration";
@@ -265,6 +266,51 @@ fn the_agent_and_its_receiver_are_watched_only_if_asked_for() -> anyhow::Result<
         } else {
             assert_eq!((sent, answered), (0, 0), "{}", agent.get("/metrics")?);
         }
+    }
+    Ok(())
+}
+
+/// The agent's export points that came to this end, as it says itself.
+fn points(agent: &Agent, outcome: &str) -> anyhow::Result<u64> {
+    Ok(agent.metrics()?.sum("steth_export_points_total", &[("steth_outcome", outcome)]))
+}
+
+#[test]
+fn a_collector_that_misbehaves_costs_points_that_are_counted_and_nothing_else() -> anyhow::Result<()>
+{
+    // ExportMetricsServiceResponse { partial_success: { rejected_data_points: 2, error_message: "no" } }
+    let partial = vec![0x0a, 0x06, 0x08, 0x02, 0x12, 0x02, b'n', b'o'];
+    let manner = |status, body, delay| Manner { status, body, delay: Duration::from_millis(delay) };
+    let cases = [
+        ("refuses", manner(400, Vec::new(), 0), "dropped", "refused"),
+        ("takes a part", manner(200, partial, 0), "rejected", "in part"),
+        ("is too busy", manner(503, Vec::new(), 0), "dropped", "repeated"),
+        ("is slow", manner(200, Vec::new(), 2_500), "dropped", "repeated"),
+        ("speaks in tongues", manner(200, vec![0xff; 4096], 0), "", ""),
+    ];
+    let traffic = Traffic::start("misbehaving")?;
+    for (name, manner, outcome, complaint) in cases {
+        let receiver = Receiver::start(&manner)?;
+        let mut agent = Agent::start_with(
+            &["--interval", "1s", "--otlp-endpoint", &receiver.url()],
+            &[("STETH_OTLP_TIMEOUT", "1s")],
+        )?;
+        traffic.ask(10)?;
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let served = |agent: &Agent| -> anyhow::Result<bool> {
+            let lost = outcome.is_empty() || points(agent, outcome)? > 0;
+            Ok(lost && receiver.requests() >= 3)
+        };
+        while !served(&agent)? && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(served(&agent)?, "{name}: {} requests\n{}", receiver.requests(), agent.log());
+        assert!(agent.log().contains(complaint), "{name}: {}", agent.log());
+        let lines = agent.log().lines().filter(|line| line.contains("OTLP")).count();
+        assert!(lines <= 3, "{name}: {lines} lines: {}", agent.log());
+        assert_eq!(agent.metrics()?.served(traffic.server(), &[]), 10, "{name}");
+        let (status, took) = agent.terminate()?;
+        assert!(status.success() && took < Duration::from_secs(12), "{name}: {status} {took:?}");
     }
     Ok(())
 }
