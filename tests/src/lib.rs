@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod collector;
+pub mod conventions;
 pub mod kernels;
 pub mod metrics;
 pub mod program;

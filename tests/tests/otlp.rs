@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use steth_tests::agent::Agent;
+use steth_tests::agent::{Agent, free_port};
 use steth_tests::collector::{Collector, Kind, Point, Received};
+use steth_tests::conventions;
 use steth_tests::receiver::{Manner, Receiver};
 use steth_tests::traffic::Traffic;
 
@@ -312,5 +313,70 @@ fn a_collector_that_misbehaves_costs_points_that_are_counted_and_nothing_else() 
         let (status, took) = agent.terminate()?;
         assert!(status.success() && took < Duration::from_secs(12), "{name}: {status} {took:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn everything_that_comes_out_is_in_the_conventions_or_our_registry() -> anyhow::Result<()> {
+    let Some(conventions) = conventions::read()? else { return Ok(()) };
+    let Some(collector) = Collector::start("names-collector")? else { return Ok(()) };
+    let traffic = Traffic::start("names")?;
+    let agent =
+        Agent::start(&["--stats", "--interval", "1s", "--otlp-endpoint", &collector.http()])?;
+    let at = format!("http://127.0.0.1:{}", traffic.port());
+    traffic.ask(5)?;
+    traffic.curl(&["--data", "a=1", &format!("{at}/items/1")])?;
+    traffic.curl(&["--request", "PURGE", &format!("{at}/items/1"), &format!("{at}/gone/1")])?;
+    traffic.curl(&["--http1.0", &format!("{at}/broken/1")])?;
+    // Nobody listens there: curl's own failure is what is wanted.
+    let _refused = traffic.curl(&[&format!("http://127.0.0.1:{}/", free_port()?)]);
+    let expected = [
+        "http.server.request.duration",
+        "http.client.request.duration",
+        "http.server.request.body.size",
+        "http.server.response.body.size",
+        "http.client.request.body.size",
+        "http.client.response.body.size",
+        "steth.tcp.connect.failures",
+        "steth.exchange.seen",
+        "steth.exchange.reported",
+        "steth.record.seen",
+        "steth.bpf.program.runs",
+        "steth.bpf.program.time",
+        "steth.cpu.time",
+        "steth.memory.usage",
+        "steth.export.points",
+        "steth.export.requests",
+    ];
+    let names = |received: &Received| -> BTreeSet<String> {
+        received.0.iter().map(|point| point.name.clone()).collect()
+    };
+    let received = collector.received_when(|received| {
+        let names = names(received);
+        expected.iter().all(|name| names.contains(*name))
+    })?;
+    let there = names(&received);
+    for name in expected {
+        assert!(there.contains(name), "{name} never came: {there:?}\n{}", agent.log());
+    }
+    let mut faults = BTreeSet::new();
+    for point in &received.0 {
+        let kind = match point.kind {
+            Kind::Counter => "counter",
+            Kind::UpDownCounter => "updowncounter",
+            Kind::Gauge => "gauge",
+            Kind::Explicit | Kind::Exponential => "histogram",
+        };
+        let is = (kind.to_owned(), point.unit.clone());
+        match conventions.metrics.get(&point.name) {
+            Some(should) if *should == is => {}
+            other => {
+                faults.insert(format!("{} is {is:?}, should be {other:?}", point.name));
+            }
+        }
+        let all = point.attributes.iter().chain(&point.resource);
+        faults.extend(all.filter_map(|(key, value)| conventions.fault_of(key, value)));
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
     Ok(())
 }
