@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use agent_common::counter::Counter;
-use agent_common::limit;
 
 use crate::event::Timestamp;
 use crate::export::counters as export;
@@ -73,7 +72,7 @@ impl Own {
             queues: vec![Queue {
                 name: "ring",
                 size: kernel.waiting(),
-                limit: u64::from(limit::RING_BYTES),
+                limit: u64::from(kernel.ring_bytes),
                 unit: "bytes",
             }],
             budgets: vec![
@@ -98,7 +97,7 @@ impl Own {
             self.single(&STETH_RECORD_SEEN, pipeline.counters().records),
             self.single(&STETH_BPF_MAP_USAGE, status.agent.map_bytes),
             self.single(&STETH_RING_USAGE, kernel.waiting()),
-            self.single(&STETH_RING_LIMIT, u64::from(limit::RING_BYTES)),
+            self.single(&STETH_RING_LIMIT, u64::from(kernel.ring_bytes)),
         ];
         let records = status.losses.iter().filter(|loss| !of_exchanges(loss));
         let records = records.map(|loss| {
