@@ -2,7 +2,11 @@
 
 pub mod agent;
 pub mod bench;
+pub mod collector;
+pub mod conventions;
 pub mod kernels;
 pub mod metrics;
 pub mod program;
+pub mod receiver;
 pub mod session;
+pub mod traffic;
