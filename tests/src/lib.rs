@@ -4,3 +4,5 @@ pub mod agent;
 pub mod kernels;
 pub mod metrics;
 pub mod program;
+pub mod scripts;
+pub mod space;
