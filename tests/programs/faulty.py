@@ -32,6 +32,11 @@ def until_gone(connection):
 def answer(connection, path):
     if path == "/ok":
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    elif path == "/ok-close":
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    elif path == "/ok-reset":
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        reset(connection)
     elif path == "/drop":
         time.sleep(0.1)
     elif path == "/reset":

@@ -2,6 +2,8 @@
 
 rude.py ask PORT PATH END COUNT ...  each on a connection of its own; END is how it ends:
     read    reads to the end of the answer, or of the connection
+    late    the same, when the other end has long gone
+    half    the same, and said before that nothing more is sent
     close   closes before an answer came
     reset   the same with a reset
     part    reads the head, waits a little, closes with bytes unread
@@ -19,7 +21,11 @@ def ask(port, path, end):
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: faulty\r\n\r\n".encode())
         try:
-            if end == "read":
+            if end == "half":
+                connection.shutdown(socket.SHUT_WR)
+            if end in ("late", "half"):
+                time.sleep(0.05)
+            if end in ("read", "late", "half"):
                 got = b""
                 while not got.endswith(b"ok") and (more := connection.recv(4096)):
                     got += more

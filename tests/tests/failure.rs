@@ -61,13 +61,30 @@ const CASES: &[Case] = &[
     case("/half-reset", "read", ("200", CLOSED), ("200", RESET)),
 ];
 
+/// Answers that wait in the socket when the connection is over already, and are read then.
+const LATE: &[Case] = &[
+    case("/ok-close", "late", ("200", ""), ("200", "")),
+    case("/ok-close", "half", ("200", ""), ("200", "")),
+    case("/ok-reset", "late", ("200", ""), ("200", "")),
+];
+
 #[test]
 fn aborts_are_outcomes_on_both_sides_and_no_status_is_invented() -> anyhow::Result<()> {
+    check(CASES)
+}
+
+#[test]
+fn an_answer_read_after_the_connection_ended_is_an_answer() -> anyhow::Result<()> {
+    check(LATE)
+}
+
+/// Runs all cases side by side and compares what each side has.
+fn check(cases: &[Case]) -> anyhow::Result<()> {
     const EACH: u64 = 5;
     let agent = Agent::start(&[])?;
     let mut servers = Vec::new();
     let mut clients = Vec::new();
-    for (i, case) in CASES.iter().enumerate() {
+    for (i, case) in cases.iter().enumerate() {
         let port = free_port()?;
         let service = format!("faulty-{i}");
         servers.push(python_server("faulty.py", &service, &[], port)?);
@@ -78,12 +95,12 @@ fn aborts_are_outcomes_on_both_sides_and_no_status_is_invented() -> anyhow::Resu
     for client in clients {
         client.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;
     }
-    let total = EACH * CASES.len() as u64;
+    let total = EACH * cases.len() as u64;
     let metrics = agent.metrics_when(|metrics| {
-        (0..CASES.len()).map(|i| metrics.served(&format!("faulty-{i}"), &[])).sum::<u64>() == total
+        (0..cases.len()).map(|i| metrics.served(&format!("faulty-{i}"), &[])).sum::<u64>() == total
     })?;
     let mut wrong = Vec::new();
-    for (i, Case { path, end, server, client }) in CASES.iter().enumerate() {
+    for (i, Case { path, end, server, client }) in cases.iter().enumerate() {
         let sides = [("server", format!("faulty-{i}"), server), ("client", format!("rude-{i}"), client)];
         for (role, job, (status, error)) in sides {
             let got = outcomes(&metrics, role, &job);
