@@ -1,6 +1,6 @@
 //! The programs under `tests/programs`, in the languages they are written in.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,4 +28,11 @@ pub fn python_server(
     let mut command = python(name, service);
     command.args(arguments).arg(port.to_string());
     Program::listening(command, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// So many loopback ports that were free a moment ago, no two alike.
+pub fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let held: Vec<_> =
+        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
+    Ok(held.iter().map(|held| Ok(held.local_addr()?.port())).collect::<std::io::Result<_>>()?)
 }
