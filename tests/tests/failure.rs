@@ -16,10 +16,8 @@ fn outcomes(metrics: &Metrics, role: &str, job: &str) -> Vec<(String, String, u6
     let mut outcomes: Vec<_> = metrics
         .of(&name, &[("job", job)])
         .map(|sample| {
-            let (status, error) = (
-                label(sample, "http_response_status_code"),
-                label(sample, "error_type"),
-            );
+            let (status, error) =
+                (label(sample, "http_response_status_code"), label(sample, "error_type"));
             (status, error, sample.value.round() as u64)
         })
         .collect();
@@ -101,7 +99,8 @@ fn check(cases: &[Case]) -> anyhow::Result<()> {
     })?;
     let mut wrong = Vec::new();
     for (i, Case { path, end, server, client }) in cases.iter().enumerate() {
-        let sides = [("server", format!("faulty-{i}"), server), ("client", format!("rude-{i}"), client)];
+        let sides =
+            [("server", format!("faulty-{i}"), server), ("client", format!("rude-{i}"), client)];
         for (role, job, (status, error)) in sides {
             let got = outcomes(&metrics, role, &job);
             if got != [((*status).to_owned(), (*error).to_owned(), EACH)] {
@@ -123,7 +122,8 @@ fn dropped_requests_leave_nothing_to_the_next_user_of_their_descriptor() -> anyh
     run(command)?;
     let metrics = agent.metrics_when(|metrics| metrics.served("reuse-server", &[]) == 40)?;
     for (role, job) in [("server", "reuse-server"), ("client", "reuse-client")] {
-        let expect = [(String::new(), CLOSED.to_owned(), 20), ("200".to_owned(), String::new(), 20)];
+        let expect =
+            [(String::new(), CLOSED.to_owned(), 20), ("200".to_owned(), String::new(), 20)];
         assert_eq!(outcomes(&metrics, role, job), expect, "{job}");
         let seconds = |status: &str| -> f64 {
             let name = format!("http_{role}_request_duration_seconds_sum");
