@@ -8,5 +8,7 @@ pub mod kernels;
 pub mod metrics;
 pub mod program;
 pub mod receiver;
+pub mod scripts;
 pub mod session;
+pub mod space;
 pub mod traffic;
