@@ -3,4 +3,5 @@
 pub mod agent;
 pub mod kernels;
 pub mod metrics;
+pub mod peer;
 pub mod program;
