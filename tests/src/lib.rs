@@ -6,6 +6,7 @@ pub mod collector;
 pub mod conventions;
 pub mod kernels;
 pub mod metrics;
+pub mod peer;
 pub mod program;
 pub mod receiver;
 pub mod scripts;
