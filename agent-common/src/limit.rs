@@ -27,5 +27,11 @@ pub const EXEC_ARGS: usize = 512;
 pub const EXEC_ENV: usize = 4096;
 /// Bytes of the event ring.
 pub const RING_BYTES: u32 = 8 << 20;
-/// Places in the verdict table; a connection's place is its id modulo this.
+/// Places in the verdict table.
 pub const VERDICTS: u32 = 1 << 14;
+
+/// A connection's place in it. Ids have the processor in their lowest byte and time above it.
+#[inline(always)]
+pub const fn verdict_place(conn: u64) -> u32 {
+    (conn >> 8) as u32 & (VERDICTS - 1)
+}

@@ -11,7 +11,9 @@
 
 use agent_common::{
     counter::Counter,
-    limit::{ANSWER_HEAD, ASK_HEAD, FOLLOW_PER_TURN, FULL_PER_TURN, OPAQUE_AFTER, VERDICTS as PLACES},
+    limit::{
+        ANSWER_HEAD, ASK_HEAD, FOLLOW_PER_TURN, FULL_PER_TURN, OPAQUE_AFTER, verdict_place,
+    },
     record::{End, Turn, flag},
     signature::Class,
 };
@@ -213,7 +215,7 @@ fn begin_ask(conn: &mut Conn) {
 /// Takes up what userspace has said of this connection meanwhile.
 #[inline(always)]
 fn obey(conn: &mut Conn) {
-    let Some(place) = maps::VERDICTS.get((conn.pair.conn as u32) & (PLACES - 1)) else { return };
+    let Some(place) = maps::VERDICTS.get(verdict_place(conn.pair.conn)) else { return };
     // SAFETY: a live map value; userspace writes it whole.
     let verdict = unsafe { core::ptr::read_volatile(place) };
     if verdict >> 8 != conn.pair.conn & (u64::MAX >> 8) {

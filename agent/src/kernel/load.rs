@@ -13,6 +13,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     btf::{self, Types},
+    debug::Debug,
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, State},
@@ -205,6 +206,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .map_err(|e| Error::Load(Box::new(e)))?;
 
     hand_over_signatures(&mut bpf)?;
+    let debug = Debug::listen(&mut bpf);
     let walk = missing.iter().find(|m| m.need == Need::Walk);
     let life = missing.iter().find(|m| m.need == Need::Life);
     let lacks = |probe: &Probe| -> Option<String> {
@@ -267,7 +269,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
             reports.push(report(probe, State::Disabled { why }));
         }
     }
-    Kernel::new(bpf, tier, reports, sweep, options)
+    Kernel::new(bpf, tier, reports, sweep, debug, options)
 }
 
 fn report(probe: &Probe, state: State) -> Report {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent_common::{
     counter::{COUNTERS, Counter},
-    limit::VERDICTS,
+    limit::verdict_place,
     record::End,
 };
 use aya::{
@@ -16,6 +16,7 @@ use aya::{
 };
 
 use super::{
+    debug::Debug,
     load::{Error, Options, Tier},
     probe::Report,
     sweep::Sweep,
@@ -57,6 +58,7 @@ pub struct Kernel {
     processes: HashMap<MapData, u32, u8>,
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
+    debug: Option<Debug>,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -69,6 +71,7 @@ impl Kernel {
         tier: Tier,
         reports: Vec<Report>,
         sweep: Option<Sweep>,
+        debug: Option<Debug>,
         options: &Options,
     ) -> Result<Self, Error> {
         let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
@@ -94,6 +97,7 @@ impl Kernel {
             processes,
             since,
             sweep,
+            debug,
             tier,
             reports,
         })
@@ -106,6 +110,9 @@ impl Kernel {
 
     /// Hands over up to `most` records in the order they were written; gives how many there were.
     pub fn drain(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
+        if let Some(debug) = &mut self.debug {
+            debug.pass_on();
+        }
         let mut n = 0;
         while n < most {
             let Some(item) = self.ring.next() else { break };
@@ -155,8 +162,7 @@ impl Kernel {
 
     /// Says what is wanted of a connection; taken up at its next turn.
     pub fn judge(&mut self, conn: ConnId, verdict: Verdict) {
-        let place = (conn.0 as u32) & (VERDICTS - 1);
-        let _ = self.verdicts.set(place, conn.0 << 8 | verdict as u64, 0);
+        let _ = self.verdicts.set(verdict_place(conn.0), conn.0 << 8 | verdict as u64, 0);
     }
 
     /// Leaves a process out from now on.

@@ -6,6 +6,7 @@
 //! not read in time is counted on the other side.
 
 pub mod btf;
+mod debug;
 mod load;
 mod maps;
 pub mod offsets;
