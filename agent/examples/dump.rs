@@ -1,68 +1,43 @@
-//! Prints events.
-#![allow(clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::print_stdout)]
-use steth::kernel::*;
-fn main() {
-    let raw = std::fs::read("target/kernel/steth.o").unwrap();
-    let tier = match std::env::var("TIER").as_deref() {
-        Ok("1") => TierChoice::Only(Tier::Sockets),
-        Ok("2") => TierChoice::Only(Tier::Protocols),
-        Ok("3") => TierChoice::Only(Tier::Calls),
-        _ => TierChoice::Auto,
-    };
-    let mut k = match load(
-        Some(&raw),
-        &Options { own: std::process::id(), unix: true, tier, ..Default::default() },
-    ) {
-        Ok(k) => k,
-        Err(e) => {
-            println!("{e}");
-            return;
+//! Prints what is in a recording, record by record: `cargo run --example dump FILE`.
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
+
+use std::fs::File;
+use std::io::BufReader;
+
+use anyhow::Context;
+use steth::event::{Event, decode};
+use steth::source::{Batch, Reader, Recorded, Replay, Source, Step};
+
+fn main() -> anyhow::Result<()> {
+    let path = std::env::args().nth(1).context("which recording?")?;
+    let mut replay =
+        Replay::new(Reader::open(BufReader::new(File::open(path)?))?, Recorded::default());
+    println!("{:?}", replay.header());
+    let mut batch = Batch::default();
+    loop {
+        let step = replay.next(&mut batch)?;
+        println!("{step:?}");
+        if step == Step::End {
+            return Ok(());
         }
-    };
-    for r in &k.reports {
-        println!("{r:?}");
+        batch.records().for_each(print);
     }
-    let quiet = std::env::args().nth(1).is_some();
-    let mut n = 0u64;
-    for i in 0.. {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        k.drain(1 << 20, |b| {
-            n += 1;
-            if !quiet {
-                match steth::event::decode(b) {
-                    Ok(e) => match e {
-                        steth::event::Event::Pair(p) => println!(
-                            "PAIR {:?} {:?} ask {:?} answer {:?}",
-                            p.end,
-                            p.header,
-                            String::from_utf8_lossy(p.ask),
-                            String::from_utf8_lossy(p.answer)
-                        ),
-                        steth::event::Event::Segment(p) => {
-                            println!("SEG {:?} {:?}", p.header, String::from_utf8_lossy(p.data))
-                        }
-                        steth::event::Event::Exec(p) => println!(
-                            "EXEC {:?} {:?} env {}",
-                            p.header,
-                            String::from_utf8_lossy(p.args),
-                            p.env.len()
-                        ),
-                        e => println!("{e:?}"),
-                    },
-                    Err(e) => println!("BAD {e:?}"),
-                }
-            }
-        });
-        if i % 100 == 99 {
-            println!("n {n} counts {:?}", k.counts());
-            let r = k.sweep(0, |b| match steth::event::decode(b) {
-                Ok(steth::event::Event::Pair(p)) => {
-                    println!("SWEEP {:?} {:?}", p.end, String::from_utf8_lossy(p.ask))
-                }
-                Ok(e) => println!("SWEEP {e:?}"),
-                Err(e) => println!("SWEEP BAD {e:?}"),
-            });
-            println!("sweep {r:?}");
+}
+
+fn print(record: &[u8]) {
+    let text = String::from_utf8_lossy;
+    match decode(record) {
+        Ok(Event::Pair(pair)) => {
+            println!("  {:?} {:?}", pair.end, pair.header);
+            println!("    ask {:?}\n    answer {:?}", text(pair.ask), text(pair.answer));
         }
+        Ok(Event::Segment(segment)) => {
+            println!("  {:?}\n    {:?}", segment.header, text(segment.data));
+        }
+        Ok(Event::Exec(exec)) => {
+            println!("  {:?}\n    {:?} {:?}", exec.header, text(exec.args), text(exec.env));
+        }
+        Ok(event) => println!("  {event:?}"),
+        Err(reason) => println!("  {reason:?} {record:?}"),
     }
 }

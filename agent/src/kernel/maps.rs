@@ -155,6 +155,7 @@ impl Kernel {
 
     /// Says what is wanted of a connection; taken up at its next turn.
     pub fn judge(&mut self, conn: ConnId, verdict: Verdict) {
+        #[allow(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
         let place = (conn.0 as u32) & (VERDICTS - 1);
         let _ = self.verdicts.set(place, conn.0 << 8 | verdict as u64, 0);
     }
