@@ -37,6 +37,11 @@ impl Metrics {
     }
 
     /// Their sum. Labels asked for as empty must be absent.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts, which the page writes as floating point numbers"
+    )]
     pub fn sum(&self, name: &str, labels: Labels<'_>) -> u64 {
         self.of(name, labels).map(|sample| sample.value).sum::<f64>().round() as u64
     }

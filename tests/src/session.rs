@@ -91,24 +91,24 @@ impl Session {
         let Self { files, front, nobody, .. } = self;
         let file = |path: &str| format!("http://127.0.0.1:{files}{path}");
         let page = |path: &str| format!("http://127.0.0.1:{front}{path}");
-        self.curl(&[&file("/a.txt")])?;
-        self.curl(&[&file("/none")])?;
-        self.curl(&["--head", &file("/a.txt")])?;
+        Self::curl(&[&file("/a.txt")])?;
+        Self::curl(&[&file("/none")])?;
+        Self::curl(&["--head", &file("/a.txt")])?;
         // One connection, two requests.
-        self.curl(&[&page("/hello/1"), &page("/hello/2?token=abc")])?;
-        self.curl(&["--request", "POST", "--data", "a=b", &page("/made")])?;
-        self.curl(&["--request", "PUT", "--data", "a=b", &page("/made")])?;
-        self.curl(&["--request", "DELETE", &page("/hello/1")])?;
-        self.curl(&["--header", "Authorization: Bearer secret", &page("/broken")])?;
-        self.curl(&["--http1.0", &page("/hello/1")])?;
-        if self.curl(&[&format!("http://127.0.0.1:{nobody}/")]).is_ok() {
+        Self::curl(&[&page("/hello/1"), &page("/hello/2?token=abc")])?;
+        Self::curl(&["--request", "POST", "--data", "a=b", &page("/made")])?;
+        Self::curl(&["--request", "PUT", "--data", "a=b", &page("/made")])?;
+        Self::curl(&["--request", "DELETE", &page("/hello/1")])?;
+        Self::curl(&["--header", "Authorization: Bearer secret", &page("/broken")])?;
+        Self::curl(&["--http1.0", &page("/hello/1")])?;
+        if Self::curl(&[&format!("http://127.0.0.1:{nobody}/")]).is_ok() {
             bail!("somebody listens at {nobody}");
         }
         self.python("pipeliner", PIPELINE)?;
         self.python("quitter", ABORT)
     }
 
-    fn curl(&self, args: &[&str]) -> anyhow::Result<()> {
+    fn curl(args: &[&str]) -> anyhow::Result<()> {
         let mut curl = command("curl", "asker");
         curl.args(["--silent", "--noproxy", "*", "--output", "/dev/null"]);
         // An output option is for one address only.
@@ -123,6 +123,18 @@ impl Session {
     }
 }
 
+/// The agent's binary, without what the environment says to this test.
+fn agent() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("OTEL_") || text.starts_with("STETH_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// A running `steth record`.
 pub struct Recorder {
     child: Child,
@@ -132,13 +144,7 @@ pub struct Recorder {
 impl Recorder {
     /// Starts to record; comes back when it does.
     pub fn start(file: &Path, flags: &[&str]) -> anyhow::Result<Self> {
-        let mut command = Command::new(binary());
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("OTEL_") || text.starts_with("STETH_") {
-                command.env_remove(&name);
-            }
-        }
+        let mut command = agent();
         command.arg("record").arg(file).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child =
@@ -182,7 +188,7 @@ impl Drop for Recorder {
 
 /// Plays a recording back; the page.
 pub fn replay(file: &Path) -> anyhow::Result<String> {
-    let mut command = Command::new(binary());
+    let mut command = agent();
     command.arg("replay").arg(file);
     Ok(String::from_utf8(run(command)?.stdout)?)
 }

@@ -6,10 +6,17 @@ use steth_tests::metrics::Metrics;
 use steth_tests::program::Scratch;
 use steth_tests::session;
 
+/// The session's services: others on this host, on Unix sockets, are seen too.
+const SERVICES: &[&str] = &["asker", "files", "front", "pipeliner", "quitter"];
 /// What is compared: everything that is not a place, a time or a size.
 const LABELS: &[&str] =
     &["job", "http_request_method", "http_response_status_code", "http_route", "error_type"];
 
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts, which the page writes as floating point numbers"
+)]
 fn exchanges(page: &str) -> BTreeMap<String, u64> {
     let metrics = Metrics::parse(page);
     let mut all = BTreeMap::new();
@@ -17,6 +24,9 @@ fn exchanges(page: &str) -> BTreeMap<String, u64> {
         let name = format!("http_{role}_request_duration_seconds_count");
         for sample in metrics.of(&name, &[]) {
             let label = |key: &&str| sample.labels.get(*key).cloned().unwrap_or_default();
+            if !SERVICES.contains(&label(&"job").as_str()) {
+                continue;
+            }
             let labels: Vec<String> = LABELS.iter().map(label).collect();
             *all.entry(format!("{role} {}", labels.join(" ").trim_end())).or_insert(0) +=
                 sample.value as u64;

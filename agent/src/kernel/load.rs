@@ -257,7 +257,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
                 State::Failed { why } | State::Disabled { why } => {
                     Some(format!("  {} on {}: {why}", r.name, r.hook))
                 }
-                _ => None,
+                State::Active => None,
             })
             .collect::<Vec<_>>();
         return Err(Error::NoTier(why.join("\n")));

@@ -15,6 +15,8 @@ use aya::{Ebpf, maps::Map, programs::Iter};
 const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_ITER_CREATE: libc::c_long = 33;
 const BPF_TRACE_ITER: u32 = 28;
+/// Bytes of `union bpf_iter_link_info`.
+const INFO: u32 = 16;
 
 /// A link to an iterator; reading a sweep makes a fresh run of it.
 #[derive(Debug)]
@@ -54,14 +56,14 @@ impl Sweep {
             _ => return Err(missing()),
         };
         // `union bpf_iter_link_info`: the map's descriptor comes first.
-        let info: [u32; 4] = [map.cast_unsigned(), 0, 0, 0];
+        let info: [u32; INFO as usize / 4] = [map.cast_unsigned(), 0, 0, 0];
         let attr = LinkCreate {
             program: program.cast_unsigned(),
             target: 0,
             attach_type: BPF_TRACE_ITER,
             flags: 0,
             info: info.as_ptr() as u64,
-            info_len: size_of_val(&info) as u32,
+            info_len: INFO,
             reserved: 0,
         };
         Ok(Self { link: bpf_call(BPF_LINK_CREATE, &attr)?, buffer: Vec::new() })

@@ -2,7 +2,7 @@
 //!
 //! Bucket `i` of scale `s` holds `(base^i, base^(i+1)]` with `base = 2^(2^-s)`. A value's bucket at a
 //! coarse scale is its bucket at a fine one, shifted, so buckets are merged in pairs without loss
-//! and the order of the values makes no difference. Up to [`TABLE_SCALE`] the bucket is found by
+//! and the order of the values makes no difference. Up to `TABLE_SCALE` the bucket is found by
 //! comparing the fraction's bits with a table that is exact; above it, where a histogram stays only
 //! while its values are nearly alike, by `log2`, held inside the table's bucket.
 

@@ -77,7 +77,9 @@ impl Sink for Next<'_> {
 
 impl Pipeline {
     /// Stages that have seen nothing.
-    pub fn new(config: Config, entities: Registry, anchor: &Anchor) -> Self {
+    pub fn new(config: Config, mut entities: Registry, anchor: &Anchor) -> Self {
+        // What ends before the first tick is to be known for as long as what ends later.
+        entities.tick(anchor.monotonic, *anchor);
         Self {
             http1: Http1::new(config.http1),
             entities,
@@ -222,5 +224,55 @@ fn connect_fault(errno: u16) -> Fault {
         111 => Fault::Refused,
         101 | 113 => Fault::Unreachable,
         _ => Fault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_common::record::{Exec, Exit, Kind};
+    use zerocopy::IntoBytes;
+
+    use super::*;
+    use crate::event::Nanos;
+    use crate::host::{Facts, Machine, Process, Unread};
+    use crate::metric::key;
+    use crate::metric::snapshot::{Value, WallTime};
+
+    struct Nobody;
+
+    impl Facts for Nobody {
+        fn process(&mut self, _: Pid) -> Result<Process, Unread> {
+            Err(Unread::Vanished)
+        }
+
+        fn pids(&mut self, _: usize) -> Vec<Pid> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn who_ends_before_the_first_tick_is_still_known_behind_it() {
+        let at = |millis: u64| Timestamp(3_600_000_000_000 + millis * 1_000_000);
+        let anchor = Anchor { monotonic: at(0), boot: Nanos(at(0).0), wall: WallTime(1) };
+        let registry =
+            Registry::new(crate::entity::Config::default(), Machine::default(), Box::new(Nobody));
+        let mut pipeline = Pipeline::new(Config::default(), registry, &anchor);
+        let (args, env) = (b"curl\0", b"OTEL_SERVICE_NAME=asker\0");
+        let exec = Exec {
+            kind: Kind::Exec as u8,
+            args: 5,
+            env: 24,
+            tgid: 7,
+            time: at(1).0,
+            ..Exec::default()
+        };
+        pipeline.record(&[exec.as_bytes(), args, env].concat());
+        let exit = Exit { kind: Kind::Exit as u8, tgid: 7, time: at(3).0, ..Exit::default() };
+        pipeline.record(exit.as_bytes());
+        pipeline.tick(at(10), anchor);
+        let entity = pipeline.entities().of(Pid(7), at(2));
+        let resource = pipeline.resource(entity);
+        let name = resource.attributes.iter().find(|(key, _)| *key == key::SERVICE_NAME);
+        assert_eq!(name.map(|(_, value)| value), Some(&Value::Text("asker".into())));
     }
 }

@@ -13,6 +13,8 @@ use super::start;
 use crate::config::Config;
 use crate::event::Timestamp;
 use crate::export::prometheus::{self, Format};
+use crate::health::Loss;
+use crate::host::Anchor;
 use crate::pipeline::Pipeline;
 use crate::source::{Batch, Error, Header, Reader, Recorded, Replay, Source, Step, Table};
 
@@ -93,7 +95,7 @@ pub fn play(config: &Config, from: impl Read) -> Result<Played, Error> {
     })
 }
 
-fn page(pipeline: &Pipeline, anchor: &crate::host::Anchor) -> String {
+fn page(pipeline: &Pipeline, anchor: &Anchor) -> String {
     prometheus::render(&pipeline.snapshot(anchor), Format::Text)
 }
 
@@ -120,7 +122,8 @@ impl Played {
             exchanges.in_flight,
         );
         for loss in losses {
-            text.push_str(&format!("lost: {} {} in {}\n", loss.count, loss.reason, loss.stage));
+            let Loss { stage, reason, count } = loss;
+            text.extend(["lost: ", &count.to_string(), " ", reason, " in ", stage, "\n"]);
         }
         text
     }

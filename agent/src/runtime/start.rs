@@ -193,8 +193,8 @@ async fn serve(
         .spawn(move || turnstile.run(&bell, outlets))?;
 
     if shows {
-        let shown = ring.clone();
-        let screen = tokio::task::spawn_blocking(move || live::run(views, &shown));
+        let lines = ring.clone();
+        let screen = tokio::task::spawn_blocking(move || live::run(views, &lines));
         tokio::select! {
             ended = screen => ended.context("the live view ended badly")??,
             () = told_to_stop() => {}

@@ -44,7 +44,7 @@ pub struct Progress {
 
 /// Hands over to the thread that writes.
 pub struct Tee {
-    pieces: SyncSender<Piece>,
+    queue: SyncSender<Piece>,
     notes: Notes,
     batch: Batch,
     bytes: usize,
@@ -60,17 +60,17 @@ impl Tee {
         writer: Writer<W>,
         notes: Notes,
     ) -> std::io::Result<(Self, Arc<Progress>, Writing)> {
-        let (pieces, waiting) = sync_channel(PIECES);
+        let (queue, pieces) = sync_channel(PIECES);
         let progress = Arc::new(Progress::default());
-        let told = Arc::clone(&progress);
+        let shown = Arc::clone(&progress);
         let writing =
             std::thread::Builder::new().name("steth-record".to_owned()).spawn(move || {
-                let outcome = write(writer, &waiting, &told);
-                told.ended.store(true, Relaxed);
+                let outcome = write(writer, &pieces, &shown);
+                shown.ended.store(true, Relaxed);
                 outcome
             })?;
         let tee =
-            Self { pieces, notes, batch: Batch::default(), bytes: 0, progress: progress.clone() };
+            Self { queue, notes, batch: Batch::default(), bytes: 0, progress: progress.clone() };
         Ok((tee, progress, writing))
     }
 
@@ -158,7 +158,7 @@ impl Tee {
         let lost = if ended.load(Relaxed) {
             piece
         } else {
-            match self.pieces.try_send(piece) {
+            match self.queue.try_send(piece) {
                 Ok(()) => return,
                 Err(TrySendError::Full(piece) | TrySendError::Disconnected(piece)) => piece,
             }
@@ -248,6 +248,7 @@ mod tests {
             read.extend(batch.records().map(<[u8]>::to_vec));
         }
         // What is there is the beginning, without a hole.
-        assert_eq!(read, (0..counts.records as u32).map(exit).collect::<Vec<_>>());
+        let written = u32::try_from(counts.records).unwrap();
+        assert_eq!(read, (0..written).map(exit).collect::<Vec<_>>());
     }
 }

@@ -74,9 +74,12 @@ pub struct Turnstile {
 pub struct Outlets {
     /// Those that are exported.
     pub export: Box<dyn Fn(&Moment) + Send>,
-    /// Those that are shown, with the pipeline to ask for what a snapshot does not hold.
-    pub show: Box<dyn FnMut(&Moment, &Pipeline) + Send>,
+    /// Those that are shown.
+    pub show: Show,
 }
+
+/// Shows a moment, with the pipeline to ask for what a snapshot does not hold.
+pub type Show = Box<dyn FnMut(&Moment, &Pipeline) + Send>;
 
 impl Turnstile {
     /// Everything is attached; nothing has been read.

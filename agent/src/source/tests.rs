@@ -368,3 +368,69 @@ proptest! {
         prop_assert_eq!(bytes, KEPT);
     }
 }
+
+#[test]
+fn an_anonymous_copy_keeps_the_traffic_and_not_the_people() {
+    let process = |pid| {
+        Box::new(Process {
+            pid: Pid(pid),
+            exe: Some("/home/ann/bin/tool".to_owned()),
+            cwd: Some("/home/ann".to_owned()),
+            args: b"/home/ann/bin/tool --token\0abc\0".to_vec(),
+            env: b"OTEL_RESOURCE_ATTRIBUTES=who=ann\0OTEL_SERVICE_NAME=shop\0".to_vec(),
+            cgroup: Cgroup { path: "/user.slice/ann".to_owned(), ..Cgroup::default() },
+            ..Process::default()
+        })
+    };
+    let asked = |pid: u32| {
+        let mut pair = pair(b"GET / HTTP/1.1\r\n\r\n", b"");
+        let at = std::mem::offset_of!(record::Pair, ask_tgid);
+        pair[at..at + 4].copy_from_slice(&pid.to_ne_bytes());
+        pair
+    };
+    let executed = |pid: u32| {
+        let mut exec = exec(b"tool\0--token\0abc\0", b"OTEL_SERVICE_NAME=shop\0");
+        let at = std::mem::offset_of!(record::Exec, tgid);
+        exec[at..at + 4].copy_from_slice(&pid.to_ne_bytes());
+        exec
+    };
+    let mut writer = Writer::new(Vec::new(), &header(), u64::MAX).unwrap();
+    let mut batch = Batch::default();
+    [executed(7), executed(8), asked(7), exit(8), exit(7)].iter().for_each(|r| batch.push(r));
+    writer.records(&batch).unwrap();
+    writer.note(&Note::Process(Pid(7), Ok(process(7)))).unwrap();
+    writer.note(&Note::Process(Pid(8), Ok(process(8)))).unwrap();
+    writer.note(&Note::Pids(vec![Pid(7), Pid(8)])).unwrap();
+    writer.tick(Timestamp(5)).unwrap();
+    let whole = writer.finish().unwrap();
+
+    let (counts, _) = anonymise(std::io::Cursor::new(&whole), Vec::new(), u64::MAX).unwrap();
+    assert_eq!(counts.records, 3);
+    let mut copy = Vec::new();
+    anonymise(std::io::Cursor::new(&whole), &mut copy, u64::MAX).unwrap();
+    let recorded = Recorded::default();
+    let mut replay = Replay::new(Reader::open(&*copy).unwrap(), recorded.clone());
+    let told = replay.header().clone();
+    assert_eq!((&*told.machine.name, &*told.machine.id, &*told.machine.boot), ("host", "", ""));
+    assert_eq!(told.anchor, header().anchor);
+    assert_eq!(replay.next(&mut batch).unwrap(), Step::Records);
+    let found: Vec<Vec<u8>> = batch.records().map(<[u8]>::to_vec).collect();
+    assert_eq!(found[1..], [asked(7), exit(7)]);
+    let Ok(Event::Exec(exec)) = decode(&found[0]) else { panic!("no exec") };
+    assert_eq!((exec.args, exec.env), (&b"tool\0"[..], &b"OTEL_SERVICE_NAME=shop\0"[..]));
+    assert_eq!(recorded.clone().pids(9), [Pid(7)]);
+    let expect = Process {
+        pid: Pid(7),
+        exe: Some("tool".to_owned()),
+        args: b"tool\0".to_vec(),
+        env: b"OTEL_SERVICE_NAME=shop\0".to_vec(),
+        ..Process::default()
+    };
+    assert_eq!(recorded.clone().process(Pid(7)), Ok(expect));
+    assert_eq!(recorded.clone().process(Pid(8)), Err(Unread::Vanished));
+    assert_eq!(replay.next(&mut batch).unwrap(), Step::Tick(Timestamp(5)));
+    assert_eq!(replay.next(&mut batch).unwrap(), Step::End);
+    for leak in ["ann", "node-7", "token", "slice"] {
+        assert!(!String::from_utf8_lossy(&copy).contains(leak), "{leak}");
+    }
+}

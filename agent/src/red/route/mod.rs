@@ -1,15 +1,15 @@
 //! From a raw path to a route of low cardinality, the same one on every node and after a restart.
 //!
 //! 1. Configured [`Pattern`]s, in their order: a pure function of the path.
-//! 2. Else each segment by its [`shape`]: known words stand as they are, values become `{id}`,
+//! 2. Else each segment by its `shape`: known words stand as they are, values become `{id}`,
 //!    `{uuid}`, ... and so does what follows the name of a collection: pure too.
-//! 3. What only looks like a word goes through a [`tree`] for each service, which merges a position to
+//! 3. What only looks like a word goes through a `tree` for each service, which merges a position to
 //!    `{*}` once it has proved variable: many words, or a word beside several names or tokens.
 //!
 //! **What is guaranteed.** Two agents that saw the same set of paths have the same routes, in whatever
 //! order they came and however often, as long as neither used up a budget. One that saw fewer paths
 //! can only differ in words that it has not yet merged. When a position merges, what its routes counted
-//! goes on in the merged one to the last exchange ([`Change`]), so that the totals agree as well.
+//! goes on in the merged one to the last exchange (`Change`), so that the totals agree as well.
 //!
 //! **When the budget of a service is used up** the number of words allowed in a position is halved until
 //! the routes fit; at none, every unknown word is a value, and routes are a pure function of the path

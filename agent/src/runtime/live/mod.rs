@@ -1,7 +1,7 @@
 //! The live view: a table of what is going on, for a person at a terminal.
 //!
 //! [`model::View`]s come in once a second, keys at any time; [`state::State`] says what is looked at
-//! and [`render`] draws it. This file holds what touches the terminal and nothing else.
+//! and `render` draws it. This file holds what touches the terminal and nothing else.
 
 pub mod feed;
 pub mod model;
