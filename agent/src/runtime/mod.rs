@@ -8,5 +8,6 @@ pub mod log;
 pub mod own;
 pub mod privilege;
 pub mod start;
+pub mod told;
 pub mod turnstile;
 pub mod views;
