@@ -89,7 +89,10 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     find_host(&loaded.config)?;
     let mut kernel = load(&options(cli, loaded, &exports))?;
     if loaded.config.capture.statistics {
-        kernel.count_cost().context("BPF run-time statistics cannot be turned on")?;
+        kernel.count_cost().context(
+            "BPF run-time statistics cannot be turned on (that needs CAP_SYS_ADMIN; leave out --stats \
+             without it)",
+        )?;
     }
     tracing::info!(tier = kernel.tier.number(), "watching");
     for probe in kernel.reports.iter().map(check::probe) {
