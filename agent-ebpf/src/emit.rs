@@ -13,6 +13,7 @@ use aya_ebpf::{
 };
 
 use crate::{
+    capture::IN,
     conn::Conn,
     kread::bound,
     maps::{self, EVENTS},
@@ -148,7 +149,7 @@ const ROUNDS: usize = SEGMENTS_PER_CALL + 8;
 /// Fills in a segment's header; `len` bytes are to follow, and `call.left` after them.
 #[inline(always)]
 unsafe fn header(at: *mut Segment, conn: &Conn, len: u64) {
-    let out = conn.call.direction != 0;
+    let out = conn.call.direction != IN;
     let reached = if out { conn.pos[1] } else { conn.pos[0] };
     // SAFETY: `at` is the beginning of an entry that is ours.
     unsafe {
