@@ -32,7 +32,8 @@ pub const RING_BYTES: u32 = 4 << 20;
 pub const VERDICTS: u32 = 1 << 14;
 
 /// A connection's place in it. Ids have the processor in their lowest byte and time above it.
-#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the mask leaves fewer bits than are cut off")]
+#[inline]
 pub const fn verdict_place(conn: u64) -> u32 {
-    (conn >> 8) as u32 & (VERDICTS - 1)
+    ((conn >> 8) & (VERDICTS as u64 - 1)) as u32
 }

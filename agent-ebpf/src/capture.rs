@@ -11,11 +11,11 @@ use agent_common::{
     settings::ABSENT,
 };
 use aya_ebpf::{
-    helpers::generated::{
-        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
-        bpf_get_smp_processor_id,
-    },
     EbpfContext,
+    helpers::generated::{
+        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+        bpf_ktime_get_ns, bpf_task_pt_regs,
+    },
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -231,10 +231,7 @@ pub(crate) unsafe fn positions<M: Memory>(sk: *const u8) -> [u32; 2] {
         if tcp.is_null() {
             return [0, 0];
         }
-        [
-            M::read(tcp, offsets.get(|s| &s.copied_seq)),
-            M::read(tcp, offsets.get(|s| &s.write_seq)),
-        ]
+        [M::read(tcp, offsets.get(|s| &s.copied_seq)), M::read(tcp, offsets.get(|s| &s.write_seq))]
     }
 }
 
@@ -285,12 +282,8 @@ unsafe fn peer<M: Memory>(sk: *const u8) -> Peer {
         let mut words = [0u32; 4];
         if family == AF_INET6 && offsets.get(|s| &s.v6_daddr) != ABSENT {
             let at = offsets.get(|s| &s.v6_daddr);
-            words = [
-                M::read(sk, at),
-                M::read(sk, at + 4),
-                M::read(sk, at + 8),
-                M::read(sk, at + 12),
-            ];
+            words =
+                [M::read(sk, at), M::read(sk, at + 4), M::read(sk, at + 8), M::read(sk, at + 12)];
         } else {
             words[2] = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
             words[3] = M::read(sk, offsets.get(|s| &s.daddr));

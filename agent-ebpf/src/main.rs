@@ -7,7 +7,10 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
-#![allow(internal_features, reason = "an atomic addition whose result is not used is one instruction on every kernel")]
+#![allow(
+    internal_features,
+    reason = "an atomic addition whose result is not used is one instruction on every kernel"
+)]
 
 mod calls;
 mod capture;

@@ -56,7 +56,8 @@ pub(crate) static SWEEP_SINCE: Array<u64> = Array::with_max_entries(1, 0);
 /// First bytes of the protocols that userspace knows. A map and no setting: the verifier would
 /// follow every constant through every loop over them.
 #[map]
-pub(crate) static SIGNATURES_KNOWN: Array<Signature> = Array::with_max_entries(SIGNATURES as u32, 0);
+pub(crate) static SIGNATURES_KNOWN: Array<Signature> =
+    Array::with_max_entries(SIGNATURES as u32, 0);
 
 macro_rules! settings {
     ($(#[doc = $doc:literal] $name:ident: $type:ty = $value:expr, $read:ident;)*) => {$(
@@ -122,8 +123,16 @@ const NO_TASK: TaskOffsets = TaskOffsets {
     signal: ABSENT,
     reserved: 0,
 };
-const NO_WATCH: Watch =
-    Watch { own: 0, ports_only: 0, ports: 0, processes: 0, unix: 1, high_water: u32::MAX, reserved: 0, empty: 0 };
+const NO_WATCH: Watch = Watch {
+    own: 0,
+    ports_only: 0,
+    ports: 0,
+    processes: 0,
+    unix: 1,
+    high_water: u32::MAX,
+    reserved: 0,
+    empty: 0,
+};
 
 settings! {
     #[doc = "Where the fields of sockets stand."]
@@ -145,7 +154,9 @@ pub(crate) fn count(counter: Counter, by: u64) -> u64 {
     // SAFETY: a per-CPU value of a map. Programs of one CPU can preempt each other (kernel 5.15 and
     // newer): the addition is atomic, which costs little on a line that no other CPU writes.
     unsafe {
-        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(place, by);
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(
+            place, by,
+        );
         *place
     }
 }

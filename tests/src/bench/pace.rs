@@ -56,10 +56,7 @@ fn client(port: u16, gap: Duration, length: Duration) -> anyhow::Result<Vec<u64>
     let start = Instant::now();
     let mut due = Duration::ZERO;
     while due < length {
-        let now = start.elapsed();
-        if due > now {
-            std::thread::sleep(due - now);
-        }
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
         stream.write_all(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
         let mut got = 0;
         while !buffer.get(..got).unwrap_or_default().ends_with(b"hello\n") {

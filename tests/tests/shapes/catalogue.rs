@@ -118,10 +118,7 @@ fn plain() -> Vec<Shape> {
             "no-content",
             &[("GET", 204), ("GET", 200)],
             [0, 5],
-            &[
-                (get(), "HTTP/1.1 204 No Content\r\n\r\n".into()),
-                (get(), answer(200, "hello")),
-            ],
+            &[(get(), "HTTP/1.1 204 No Content\r\n\r\n".into()), (get(), answer(200, "hello"))],
         ),
         turns(
             "not-modified",
@@ -222,21 +219,14 @@ fn framed() -> Vec<Shape> {
             "chunked-request",
             &[("POST", 200), ("GET", 200)],
             [b, 10],
-            &[
-                (format!("{send}{body}"), answer(200, "hello")),
-                (get.clone(), answer(200, "hello")),
-            ],
+            &[(format!("{send}{body}"), answer(200, "hello")), (get.clone(), answer(200, "hello"))],
         ),
         shape(
             "chunked-request-by-bytes",
             &[("POST", 200)],
             [b, 5],
             vec![Read(send.len() + body.len()), Write(answer(200, "hello"))],
-            vec![
-                Write(send.into()),
-                Pieces(1, body.into()),
-                Read(answer(200, "hello").len()),
-            ],
+            vec![Write(send.into()), Pieces(1, body.into()), Read(answer(200, "hello").len())],
         ),
         shape(
             "large-down",
@@ -459,11 +449,8 @@ fn cut() -> Vec<Shape> {
             [0, 10],
             [[Read(a), Pieces(1, said.clone())], [ReadPieces(1, a), Pieces(1, said.clone())]]
                 .concat(),
-            [
-                [Pieces(1, get.clone()), ReadPieces(1, s)],
-                [Pieces(1, get.clone()), Read(s)],
-            ]
-            .concat(),
+            [[Pieces(1, get.clone()), ReadPieces(1, s)], [Pieces(1, get.clone()), Read(s)]]
+                .concat(),
         ),
         shape(
             "long-heads-by-bytes",
@@ -512,7 +499,12 @@ fn cut() -> Vec<Shape> {
                 Read(a),
                 Write(said.clone()),
             ],
-            vec![Pieces(1000, ask_64k), ReadPieces(1000, said_64k.len()), Write(get.clone()), Read(s)],
+            vec![
+                Pieces(1000, ask_64k),
+                ReadPieces(1000, said_64k.len()),
+                Write(get.clone()),
+                Read(s),
+            ],
         ),
         once(
             "pauses",
@@ -650,7 +642,12 @@ fn early() -> Vec<Shape> {
                 Read(a),
                 Write(hints.to_owned() + &said),
             ],
-            vec![Write(get.clone()), Read(hints.len() + s), Write(get.clone()), Read(hints.len() + s)],
+            vec![
+                Write(get.clone()),
+                Read(hints.len() + s),
+                Write(get.clone()),
+                Read(hints.len() + s),
+            ],
         ),
         shape(
             "expectation-failed",
@@ -689,14 +686,7 @@ fn early() -> Vec<Shape> {
                 Read(a),
                 Write(said.clone()),
             ],
-            vec![
-                Write(post(3000)),
-                Fill(1000),
-                Read(s),
-                Fill(2000),
-                Write(get.clone()),
-                Read(s),
-            ],
+            vec![Write(post(3000)), Fill(1000), Read(s), Fill(2000), Write(get.clone()), Read(s)],
         ),
     ]
 }
