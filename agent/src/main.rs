@@ -7,6 +7,7 @@ use clap::Parser;
 use steth::config;
 use steth::config::cli::{Cli, Verb};
 use steth::runtime::privilege::Privileges;
+use steth::runtime::told::told;
 use steth::runtime::{check, record, replay, start};
 
 fn main() -> ExitCode {
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("steth: {error:#}");
+            eprintln!("steth: {}", told(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -38,6 +39,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn report(cli: &Cli, loaded: &config::Loaded) -> anyhow::Result<ExitCode> {
+    start::find_host(&loaded.config)?;
     let options = start::options(cli, loaded, &loaded.export()?);
     let loaded = steth::kernel::load(steth::KERNEL_OBJECT, &options);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -49,7 +51,7 @@ fn report(cli: &Cli, loaded: &config::Loaded) -> anyhow::Result<ExitCode> {
             check::report(kernel, tier, &kernel_side.reports, privileges)
         }
         Err(error) => {
-            eprintln!("steth: {error}");
+            eprintln!("steth: {}", told(error));
             check::report(kernel, None, &[], privileges)
         }
     };

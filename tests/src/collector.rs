@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::agent::free_port;
 use crate::program::{Program, Scratch, command};
 
-/// The version that `tests/collector/builder.yaml` names.
-const VERSION: &str = "0.145.0";
+/// What it is made of.
+const RECIPE: &str = include_str!("../collector/builder.yaml");
 /// How long it may take until something is received.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,14 +35,15 @@ pub fn binary() -> anyhow::Result<Option<PathBuf>> {
     if std::env::var_os("CI").is_some() {
         bail!("the Collector is missing: `cargo xtask test end-to-end` builds it");
     }
-    println!("left out: the Collector is missing; `cargo xtask test end-to-end` builds it");
+    eprintln!("left out: the Collector is missing; `cargo xtask test end-to-end` builds it");
     Ok(None)
 }
 
 fn cached() -> Option<PathBuf> {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?;
-    Some(cache.join(format!("steth/otelcol-{VERSION}/otelcol")))
+    let version = RECIPE.lines().find_map(|line| line.trim().strip_prefix("version: "))?;
+    Some(cache.join(format!("steth/otelcol-{version}/otelcol")))
 }
 
 impl Collector {
@@ -154,8 +155,8 @@ pub struct Point {
     pub start: u64,
     /// The same.
     pub time: u64,
-    /// Its number, or a distribution's count.
-    pub count: f64,
+    /// Its number if that is whole, or a distribution's count.
+    pub count: u64,
     /// A distribution's buckets, the one for zeroes first if there is one.
     pub buckets: Vec<u64>,
     /// The bounds of explicit ones.
@@ -211,32 +212,27 @@ impl Received {
                     _ if data.get("isMonotonic") == Some(&Value::Bool(true)) => Kind::Counter,
                     _ => Kind::UpDownCounter,
                 };
-                self.0.extend(list(data, "dataPoints").map(|point| {
-                    Point {
-                        resource: of.clone(),
-                        schema: text(resource, "schemaUrl"),
-                        name: text(metric, "name"),
-                        unit: text(metric, "unit"),
-                        kind,
-                        delta: data.get("aggregationTemporality").and_then(Value::as_u64)
-                            == Some(1),
-                        attributes: attributes(point),
-                        start: whole(point.get("startTimeUnixNano")),
-                        time: whole(point.get("timeUnixNano")),
-                        count: ["count", "asInt", "asDouble"]
-                            .iter()
-                            .find_map(|key| point.get(key))
-                            .map_or(0.0, |value| number(Some(value))),
-                        buckets: buckets(point),
-                        bounds: list(point, "explicitBounds").map(|b| number(Some(b))).collect(),
-                        ended: point.get("flags").and_then(Value::as_u64).unwrap_or(0) & 1 == 1,
-                    }
+                self.0.extend(list(data, "dataPoints").map(|point| Point {
+                    resource: of.clone(),
+                    schema: text(resource, "schemaUrl"),
+                    name: text(metric, "name"),
+                    unit: text(metric, "unit"),
+                    kind,
+                    delta: data.get("aggregationTemporality").and_then(Value::as_u64) == Some(1),
+                    attributes: attributes(point),
+                    start: whole(point.get("startTimeUnixNano")),
+                    time: whole(point.get("timeUnixNano")),
+                    count: whole(point.get("count").or_else(|| point.get("asInt"))),
+                    buckets: buckets(point),
+                    bounds: list(point, "explicitBounds").filter_map(Value::as_f64).collect(),
+                    ended: point.get("flags").and_then(Value::as_u64).unwrap_or(0) & 1 == 1,
                 }));
             }
         }
     }
 
     /// Those whose resource has the attribute `key` as `value`.
+    #[must_use]
     pub fn from(&self, key: &str, value: &str) -> Self {
         Self(self.0.iter().filter(|point| point.of(key) == value).cloned().collect())
     }
@@ -250,12 +246,12 @@ impl Received {
 
     /// What they say in the end: deltas together, or the last of each cumulative series.
     pub fn total(&self, service: &str, name: &str) -> u64 {
-        let mut last: BTreeMap<String, f64> = BTreeMap::new();
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
         for point in self.of(service, name) {
             let count = last.entry(point.series()).or_default();
             *count = if point.delta { *count + point.count } else { point.count };
         }
-        last.values().sum::<f64>().round() as u64
+        last.values().sum()
     }
 
     /// The points of each series of a service's metric, in the order they came.
@@ -285,23 +281,13 @@ fn whole(value: Option<&Value>) -> u64 {
     }
 }
 
-fn number(value: Option<&Value>) -> f64 {
-    match value {
-        Some(Value::String(text)) => text.parse().unwrap_or(0.0),
-        Some(value) => value.as_f64().unwrap_or(0.0),
-        None => 0.0,
-    }
-}
-
 /// The attributes, each as what it is in its one-field wrapper; whole numbers as numbers.
 fn attributes(of: &Value) -> BTreeMap<String, Value> {
     list(of, "attributes")
         .map(|attribute| {
             let wrapped = attribute.get("value").and_then(Value::as_object);
             let value = match wrapped.and_then(|wrapped| wrapped.iter().next()) {
-                Some((kind, value)) if kind == "intValue" => {
-                    Value::from(number(Some(value)) as i64)
-                }
+                Some((kind, value)) if kind == "intValue" => Value::from(whole(Some(value))),
                 Some((_, value)) => value.clone(),
                 None => Value::Null,
             };

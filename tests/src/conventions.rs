@@ -23,7 +23,7 @@ pub fn read() -> anyhow::Result<Option<Conventions>> {
         if std::env::var_os("CI").is_some() {
             bail!("the conventions' model is missing: {}", model.display());
         }
-        println!("left out: the conventions' model is not here");
+        eprintln!("left out: the conventions' model is not here");
         return Ok(None);
     }
     let mut files = vec![top.join("agent/semconv/steth.yaml")];

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod bench;
 pub mod collector;
 pub mod conventions;
+pub mod invocation;
 pub mod kernels;
 pub mod metrics;
 pub mod peer;

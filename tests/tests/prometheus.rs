@@ -53,7 +53,7 @@ impl Prometheus {
 
     /// The value of an instant query that gives one number; none while there is no result.
     fn ask(&self, query: &str) -> anyhow::Result<Option<f64>> {
-        let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let query = query.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
         let (head, body) = fetch(self.port, &format!("/api/v1/query?query={query}"), "*/*")?;
         if !head.contains(" 200 ") {
             // It listens a moment before it is ready.

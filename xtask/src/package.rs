@@ -50,6 +50,8 @@ pub(crate) const SERVERS: &[Need] = &[
     need("java", "default-jdk-headless", "JVM server and client under test"),
     need("node", "nodejs", "Node server and client under test"),
     need("go", "golang-go", "Go server and client; builds the Collector"),
+    need("setpriv", "util-linux", "the agent with few privileges"),
+    need("unshare", "util-linux", "the agent without the kernel's types"),
     need("openssl", "openssl", "certificates for the export tests"),
 ];
 

@@ -219,9 +219,10 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let debug = Debug::listen(&mut bpf);
     let walk = missing.iter().find(|m| m.need == Need::Walk);
     let life = missing.iter().find(|m| m.need == Need::Life);
-    let lacks = |probe: &Probe| -> Option<String> {
+    let lacks = |probe: &Probe| -> Option<State> {
         if absent.contains(&probe.hook.name()) {
-            return Some("this kernel does not have the hook".to_owned());
+            // What is not there is done elsewhere in this kernel.
+            return Some(State::Disabled { why: "this kernel does not have the hook".to_owned() });
         }
         let field = if probe.tiers == Tier::Calls.bit() {
             walk
@@ -230,7 +231,8 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         } else {
             None
         };
-        field.map(|f| format!("this kernel has no {}.{}", f.of, f.path))
+        let why = |f: &offsets::Missing| format!("this kernel has no {}.{}", f.of, f.path);
+        field.map(|f| State::Failed { why: why(f) })
     };
     let tiers: &[Tier] = match options.tier {
         TierChoice::Auto => &[Tier::Sockets, Tier::Protocols, Tier::Calls],
@@ -293,35 +295,29 @@ fn attach_tier(
     bpf: &mut Ebpf,
     btf: &Btf,
     tier: Tier,
-    lacks: &dyn Fn(&Probe) -> Option<String>,
+    lacks: &dyn Fn(&Probe) -> Option<State>,
 ) -> Result<Vec<Report>, Vec<Report>> {
     let mut reports = Vec::new();
     let mut attached: Vec<&Probe> = Vec::new();
     let mine = ALL.iter().filter(|p| p.tiers & tier.bit() != 0);
     for probe in mine.filter(|p| !matches!(p.hook, Hook::Iterator(..))) {
-        let lacking = lacks(probe);
-        let is_absent = lacking.is_some();
-        let outcome = lacking.map_or_else(|| attach(bpf, btf, probe), Err);
+        let refused = |why| State::Failed { why };
+        let outcome = lacks(probe).map_or_else(|| attach(bpf, btf, probe).map_err(refused), Err);
         match outcome {
             Ok(()) => {
                 attached.push(probe);
                 reports.push(report(probe, State::Active));
             }
-            Err(why) if probe.required => {
+            Err(state) if probe.required => {
                 for probe in attached {
                     detach(bpf, probe);
                 }
-                return Err(vec![report(probe, unavailable(why, is_absent))]);
+                return Err(vec![report(probe, state)]);
             }
-            Err(why) => reports.push(report(probe, unavailable(why, is_absent))),
+            Err(state) => reports.push(report(probe, state)),
         }
     }
     Ok(reports)
-}
-
-/// What a kernel does not have is no failure of ours; what it refuses is.
-fn unavailable(why: String, is_absent: bool) -> State {
-    if is_absent { State::Disabled { why } } else { State::Failed { why } }
 }
 
 fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {

@@ -12,5 +12,6 @@ pub mod record;
 pub mod replay;
 pub mod start;
 pub mod tee;
+pub mod told;
 pub mod turnstile;
 pub mod views;

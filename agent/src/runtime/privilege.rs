@@ -50,9 +50,11 @@ impl Capability {
             Self::Bpf => "everything: the kernel loads no program",
             Self::Perfmon => "everything: no program can be attached",
             Self::SysPtrace => {
-                "names of other users' services: their executable, environment and root directory"
+                "names of other users' services that ran before: their executable and root directory"
             }
-            Self::DacReadSearch => "tracepoint formats and files that only their owner may read",
+            Self::DacReadSearch => {
+                "what other users' services that ran before say of themselves: their environment"
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::live::{self, feed, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
 use super::privilege::Privileges;
+use super::told::told;
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
 use super::views::Asked;
 use super::{bell, check, clock};
@@ -51,12 +52,26 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
     options
 }
 
+/// Looks whether there is a host below its root: without its `/proc`, every service would be nameless.
+pub fn find_host(config: &crate::config::Config) -> anyhow::Result<()> {
+    let root = &config.host.root;
+    if root.join("proc/self/status").exists() || root.join("proc/1").exists() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "there is no host at {root}: {} is no /proc of it. `host.root` (--root) names the directory that \
+         the host's /proc and /sys are mounted under; leave it out to watch from the host itself",
+        root.join("proc").display(),
+        root = root.display()
+    )
+}
+
 /// Loads the kernel side, or says what is in the way and how to get it out of there.
 pub fn load(options: &kernel::Options) -> anyhow::Result<Kernel> {
     kernel::load(crate::KERNEL_OBJECT, options).map_err(|error| {
         let advice = Privileges::of_this_process().map(Privileges::advice).unwrap_or_default();
         let advice = if advice.is_empty() { advice } else { format!("\n{}", advice.trim_end()) };
-        anyhow::anyhow!("nothing can be watched: {error}{advice}")
+        anyhow::anyhow!("nothing can be watched: {}{advice}", told(&error))
     })
 }
 
@@ -99,9 +114,13 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     for warning in loaded.warnings.iter().chain(&exports.warnings) {
         tracing::warn!("{warning}");
     }
+    find_host(&loaded.config)?;
     let mut kernel = load(&options(cli, loaded, &exports))?;
     if loaded.config.capture.statistics {
-        kernel.count_cost().context("BPF run-time statistics cannot be turned on")?;
+        kernel.count_cost().context(
+            "BPF run-time statistics cannot be turned on (that needs CAP_SYS_ADMIN; leave out --stats \
+             without it)",
+        )?;
     }
     tracing::info!(tier = kernel.tier.number(), "watching");
     for probe in kernel.reports.iter().map(check::probe) {

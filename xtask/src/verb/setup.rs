@@ -3,12 +3,13 @@
 use anyhow::Result;
 
 use crate::package::{BUILD, EMULATOR, FUZZ, SERVERS};
-use crate::{kernel_side, package, tool};
+use crate::{collector, kernel_side, package, tool};
 
 /// Install everything that any verb needs
 ///
 /// The same steps each verb takes for itself, together: the bpf compiler and linker, cargo-deny and
-/// cargo-fuzz under target/tools, the servers of the tests and QEMU by apt (no service is started).
+/// cargo-fuzz under target/tools, the servers of the tests and QEMU by apt (no service is started), the
+/// OpenTelemetry Collector of the tests in the user's cache.
 /// With --list, tells what there is and installs nothing.
 #[derive(clap::Args)]
 pub(crate) struct Setup {
@@ -24,6 +25,7 @@ impl Setup {
             kernel_side::set_up_all()?;
             tool::CARGO_DENY.install()?;
             tool::CARGO_FUZZ.install()?;
+            collector::build()?;
         }
         package::tell("build:", BUILD);
         package::tell("fuzzing:", FUZZ);
@@ -31,6 +33,7 @@ impl Setup {
         package::tell("kernel tests:", EMULATOR);
         kernel_side::tell();
         tool::tell();
+        collector::tell();
         Ok(())
     }
 }

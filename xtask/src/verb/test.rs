@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::{build, fuzz, kernels, tidy};
 use crate::step::{Tests, announce, cargo, in_ci, output, program, run, run_tests, say, top};
-use crate::{kernel_side, package, tool};
+use crate::{collector, kernel_side, package, tool};
 
 /// Seconds each fuzz target is run for here; `cargo xtask fuzz` runs longer.
 const SMOKE: u32 = 10;
@@ -187,6 +187,11 @@ fn end_to_end(harness: &[String]) -> Result<Outcome> {
         return Ok(Outcome::LeftOut(format!("{error:#}")));
     }
     build::agent()?;
+    // Without it, the tests that need it leave themselves out, or fail in CI.
+    match collector::build() {
+        Ok(path) => drop(command.env(collector::VARIABLE, path)),
+        Err(error) => say(format!("    no Collector: {error:#}")),
+    }
     announce("end-to-end", "real servers and clients on this kernel, counts compared with ==");
     command.args(["test", "--package", "steth-tests", "--", "--test-threads=1"]).args(harness);
     run_tests(&mut command, "`cargo xtask test end-to-end -- NAME` runs one alone").map(counted)
