@@ -7,6 +7,9 @@
     dup             answers the first half on the descriptor, the rest on a duplicate
     peek            looks with MSG_PEEK until the head is whole, then takes it byte by byte, never blocking
     thread          one thread reads, another writes
+    zero            sends with MSG_ZEROCOPY
+    inetd NAME      starts a program for each connection, named NAME, with the connection as its standard input and output
+    die             dies with the third request in hand
 """
 
 import os
@@ -14,6 +17,7 @@ import queue
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -92,6 +96,20 @@ def thread(connection):
     connection.close()
 
 
+def zero(connection):
+    connection.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+    with connection:
+        for _ in requests(connection):
+            connection.send(ANSWER, 0x4000000)  # MSG_ZEROCOPY
+
+
+def die(connection):
+    for i, _ in enumerate(requests(connection)):
+        if i == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        connection.sendall(ANSWER)
+
+
 def accept(listener, serve):
     while True:
         connection = listener.accept()[0]
@@ -128,6 +146,25 @@ elif mode == "pass":
             way.connect(sys.argv[2])
             socket.send_fds(way, [b"x"], [connection.fileno()])
         connection.close()
+elif mode == "inetd":
+    listener = listen()
+    while True:
+        connection = listener.accept()[0]
+        subprocess.run(
+            [sys.executable, sys.argv[0], "inherited", "0"],
+            stdin=connection,
+            stdout=connection,
+            env={**os.environ, "OTEL_SERVICE_NAME": sys.argv[2]},
+            check=True,
+        )
+        connection.close()
+elif mode == "inherited":
+    got = b""
+    while more := os.read(0, 100):
+        got += more
+        while b"\r\n\r\n" in got:
+            got = got.split(b"\r\n\r\n", 1)[1]
+            os.writev(1, [ANSWER[:20], ANSWER[20:]])
 elif mode == "answer":
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(sys.argv[2])
@@ -138,4 +175,4 @@ elif mode == "answer":
         way.close()
         threading.Thread(target=plain, args=(socket.socket(fileno=fds[0]),), daemon=True).start()
 else:
-    accept(listen(), {"dup": dup, "peek": peek, "thread": thread}[mode])
+    accept(listen(), {"dup": dup, "peek": peek, "thread": thread, "zero": zero, "die": die}[mode])

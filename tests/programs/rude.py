@@ -7,10 +7,13 @@ rude.py ask PORT PATH END COUNT ...  each on a connection of its own; END is how
     close   closes before an answer came
     reset   the same with a reset
     part    reads the head, waits a little, closes with bytes unread
+    kill    is killed while it waits
 rude.py connect HOST PORT HOW COUNT  connects in vain: HOW is plain, twice (SYNs) or patience (0.3 s)
 """
 
+import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -36,6 +39,8 @@ def ask(port, path, end):
                 time.sleep(0.05)
         except ConnectionResetError:
             pass
+        if end == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         if end == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

@@ -113,6 +113,29 @@ fn check(cases: &[Case]) -> anyhow::Result<()> {
 }
 
 #[test]
+fn the_request_in_hand_of_a_process_that_dies_is_an_outcome() -> anyhow::Result<()> {
+    let agent = Agent::start(&[])?;
+    let port = free_port()?;
+    let _server = python_server("odd.py", "dies-server", &["die"], port)?;
+    let mut ask = python("ask.py", "dies-asks");
+    ask.args(["plain", "127.0.0.1", &port.to_string(), "1", "5"]);
+    assert!(run(ask).is_err(), "the third request has no answer");
+    let port = free_port()?;
+    let _waits = python_server("faulty.py", "dies-waits", &[], port)?;
+    let mut killed = python("rude.py", "dies-client");
+    killed.args(["ask", &port.to_string(), "/ok", "read", "1", "/never", "kill", "1"]);
+    assert!(run(killed).is_err(), "it is killed");
+    let metrics = agent.metrics_when(|metrics| metrics.served("dies-waits", &[]) == 2)?;
+    let expect =
+        |good| [(String::new(), CLOSED.to_owned(), 1), ("200".to_owned(), String::new(), good)];
+    assert_eq!(outcomes(&metrics, "server", "dies-server"), expect(2));
+    assert_eq!(outcomes(&metrics, "client", "dies-asks"), expect(2));
+    assert_eq!(outcomes(&metrics, "server", "dies-waits"), expect(1));
+    assert_eq!(outcomes(&metrics, "client", "dies-client"), expect(1));
+    Ok(())
+}
+
+#[test]
 fn dropped_requests_leave_nothing_to_the_next_user_of_their_descriptor() -> anyhow::Result<()> {
     let agent = Agent::start(&[])?;
     let port = free_port()?;

@@ -188,7 +188,7 @@ fn left(held: &BTreeSet<(&'static str, String)>) -> anyhow::Result<Vec<(&'static
     Ok(left)
 }
 
-fn nginx(scratch: &Path, port: u16) -> anyhow::Result<Program> {
+fn nginx(scratch: &Path, port: u16, service: &str) -> anyhow::Result<Program> {
     let at = scratch.display();
     let config = scratch.join("nginx.conf");
     std::fs::write(
@@ -200,7 +200,7 @@ fn nginx(scratch: &Path, port: u16) -> anyhow::Result<Program> {
                server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"hello\\n\"; }} }} }}"
         ),
     )?;
-    let mut command = command("nginx", "killed-server");
+    let mut command = command("nginx", service);
     command.arg("-c").arg(config);
     Program::listening(command, SocketAddr::from(([127, 0, 0, 1], port)))
 }
@@ -209,7 +209,7 @@ fn nginx(scratch: &Path, port: u16) -> anyhow::Result<Program> {
 fn an_agent_killed_under_load_fails_no_request_and_leaves_nothing() -> anyhow::Result<()> {
     let scratch = Scratch::new("killed")?;
     let port = free_port()?;
-    let _nginx = nginx(scratch.path(), port)?;
+    let _nginx = nginx(scratch.path(), port, "killed-server")?;
     let agent = Agent::start(&[])?;
     let mut wrk = command("wrk", "killed-client");
     wrk.args(["-t1", "-c16", "-d4", &format!("http://127.0.0.1:{port}/")]);
@@ -244,5 +244,41 @@ fn an_agent_killed_under_load_fails_no_request_and_leaves_nothing() -> anyhow::R
     let metrics = agent.metrics()?;
     assert_eq!(metrics.served("killed-after", &[]), connections * each);
     assert_eq!(metrics.asked("killed-again", &[]), connections * each);
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_comes_under_load_makes_nothing_up() -> anyhow::Result<()> {
+    const CONNECTIONS: u64 = 16;
+    let scratch = Scratch::new("joined")?;
+    let port = free_port()?;
+    let _nginx = nginx(scratch.path(), port, "joined-server")?;
+    let mut wrk = command("wrk", "joined-client");
+    wrk.args(["-t1", &format!("-c{CONNECTIONS}"), "-d4", &format!("http://127.0.0.1:{port}/")]);
+    let load = std::thread::spawn(move || run(wrk));
+    // The load runs when it has connected.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let end = format!("0100007F:{port:04X} ");
+    let connected = || -> anyhow::Result<u64> {
+        let sockets = std::fs::read_to_string("/proc/net/tcp")?;
+        Ok(sockets.lines().filter(|line| line.contains(&format!("{end}01"))).count() as u64)
+    };
+    while connected()? < CONNECTIONS && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let agent = Agent::start(&[])?;
+    load.join().map_err(|_| anyhow::anyhow!("wrk panicked"))??;
+
+    let metrics = agent.metrics()?;
+    let lost = agent.status()?["losses"].clone();
+    let asked = metrics.asked("joined-client", &WHOLE);
+    let cut = metrics.asked("joined-client", &[]) - asked;
+    ensure!(asked > 1000, "{asked} requests were seen: {lost}");
+    assert!(cut <= CONNECTIONS, "{cut} requests were cut off");
+    // One of each connection may have been half over when the agent came: the hooks of the one
+    // direction are there before those of the other.
+    let (served, all) = (metrics.served("joined-server", &WHOLE), asked + cut);
+    assert!(served.abs_diff(all) <= CONNECTIONS, "{served} served, {all} asked: {lost}");
+    assert!(metrics.served("joined-server", &[]) - served <= CONNECTIONS);
     Ok(())
 }

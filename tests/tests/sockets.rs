@@ -34,6 +34,7 @@ fn odd_servers_and_odd_clients_are_counted_once() -> anyhow::Result<()> {
     let cases: &[(&[&str], &str, u64, u64)] = &[
         (&["prefork", "4"], "plain", 40, 5),
         (&["dup"], "plain", 10, 10),
+        (&["zero"], "plain", 10, 10),
         (&["peek"], "bytes", 4, 10),
         (&["peek"], "plain", 4, 25),
         (&["thread"], "thread", 4, 50),
@@ -80,5 +81,18 @@ fn a_connection_handed_over_is_counted_for_the_one_who_answers() -> anyhow::Resu
     check(&metrics, "client", "pass-asks", 100);
     check(&metrics, "server", "pass-passes", 0);
     check(&metrics, "client", "pass-passes", 0);
+    Ok(())
+}
+
+#[test]
+fn an_inherited_connection_is_counted_for_the_program_that_answers() -> anyhow::Result<()> {
+    let agent = Agent::start(&[])?;
+    let port = free_port()?;
+    let _inetd = python_server("odd.py", "inetd", &["inetd", "inetd-answers"], port)?;
+    run(client("inetd-asks", "plain", port, 10, 10))?;
+    let metrics = agent.metrics_when(|metrics| metrics.served("inetd-answers", &[]) == 100)?;
+    check(&metrics, "server", "inetd-answers", 100);
+    check(&metrics, "client", "inetd-asks", 100);
+    check(&metrics, "server", "inetd", 0);
     Ok(())
 }

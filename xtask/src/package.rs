@@ -45,6 +45,7 @@ pub(crate) const SERVERS: &[Need] = &[
     need("wrk", "wrk", "load whose own count is the truth"),
     need("curl", "curl", "client under test"),
     need("ip", "iproute2", "network namespaces of the tests' own"),
+    need("bpftool", "bpftool", "tells what a killed agent left in the kernel"),
     need("prometheus", "prometheus", "scrapes the agent; brings promtool"),
     need("python3", "python3", "http.server and asyncio under test"),
     need("java", "default-jdk-headless", "JVM server and client under test"),
