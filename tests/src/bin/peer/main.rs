@@ -49,8 +49,7 @@ fn main() -> Result<()> {
         Socket::Unix(stream) => stream.set_read_timeout(Some(PATIENCE))?,
     }
     let buffer = vec![0; 1 << 18];
-    let mut player =
-        Player { socket, buffer, since: Instant::now(), report: Report::default() };
+    let mut player = Player { socket, buffer, since: Instant::now(), report: Report::default() };
     for (i, step) in script.iter().enumerate() {
         player.perform(step).with_context(|| format!("step {i}: {}", brief(step)))?;
     }
