@@ -25,7 +25,14 @@ pub const OPAQUE_AFTER: u8 = 4;
 pub const EXEC_ARGS: usize = 512;
 /// Bytes of a new program's environment that cross to userspace.
 pub const EXEC_ENV: usize = 4096;
-/// Bytes of the event ring.
-pub const RING_BYTES: u32 = 8 << 20;
-/// Places in the verdict table; a connection's place is its id modulo this.
+/// Bytes of the event ring unless userspace asks for another size. The agent maps it twice, which
+/// shows in its resident size.
+pub const RING_BYTES: u32 = 4 << 20;
+/// Places in the verdict table.
 pub const VERDICTS: u32 = 1 << 14;
+
+/// A connection's place in it. Ids have the processor in their lowest byte and time above it.
+#[inline(always)]
+pub const fn verdict_place(conn: u64) -> u32 {
+    (conn >> 8) as u32 & (VERDICTS - 1)
+}

@@ -102,7 +102,9 @@ unsafe fn by_call(regs: *const u8, ret: u64) {
             maps::count(Counter::OpaqueBytes, ret);
             return;
         }
-        let n = if call.messages {
+        conn.unix = u8::from(unix);
+        conn.call.direction = call.direction;
+        conn.call.n = if call.messages {
             if unix || conn.pair.conn == 0 {
                 maps::count(Counter::Unseen, 1);
                 return;
@@ -112,7 +114,7 @@ unsafe fn by_call(regs: *const u8, ret: u64) {
         } else {
             ret
         };
-        capture::moved::<Probed>(conn, sk, unix, call.direction, n, regs);
+        capture::moved::<Probed>(conn, sk, regs);
     }
 }
 

@@ -7,7 +7,7 @@
 
 use agent_common::{
     counter::Counter,
-    record::{Kind, Peer, flag},
+    record::{Direction, Kind, Peer, flag},
     settings::ABSENT,
 };
 use aya_ebpf::{
@@ -22,7 +22,7 @@ use aya_ebpf::{
 
 use crate::{
     conn::{BLIND, CONNECTING, Conn, NO_DIRECTION, OFF},
-    kread::{Memory, Typed, pick},
+    kread::{Memory, Typed},
     maps, turn, user,
 };
 
@@ -33,8 +33,8 @@ pub(crate) const IPPROTO_TCP: u16 = 6;
 const SOCK_STREAM: u16 = 1;
 pub(crate) const MSG_PEEK: i32 = 2;
 
-pub(crate) const IN: u8 = 0;
-pub(crate) const OUT: u8 = 1;
+pub(crate) const IN: u8 = Direction::In as u8;
+pub(crate) const OUT: u8 = Direction::Out as u8;
 
 /// Tier 1, receive: emits pairs and segments of any socket that is read.
 #[btf_tracepoint(function = "sock_recv_length")]
@@ -151,8 +151,11 @@ fn typed(sk: *const u8, direction: u8, ret: i32) {
             maps::count(Counter::OpaqueBytes, ret as u64);
             return;
         }
+        conn.unix = u8::from(unix);
+        conn.call.direction = direction;
+        conn.call.n = ret as u64;
         let regs: *const u8 = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u8;
-        moved::<Typed>(conn, sk, unix, direction, ret as u64, regs);
+        moved::<Typed>(conn, sk, regs);
     }
 }
 
@@ -175,48 +178,46 @@ pub(crate) unsafe fn observed<M: Memory>(sk: *const u8) -> Option<bool> {
     None
 }
 
-/// One call that moved bytes, on a socket with state.
+/// One call that moved bytes, on a socket with state: `conn.call` says which way, and how many.
 #[inline(always)]
-pub(crate) unsafe fn moved<M: Memory>(
-    conn: &mut Conn,
-    sk: *const u8,
-    unix: bool,
-    direction: u8,
-    n: u64,
-    regs: *const u8,
-) {
+pub(crate) unsafe fn moved<M: Memory>(conn: &mut Conn, sk: *const u8, regs: *const u8) {
     // SAFETY: helpers without arguments; reads as for `typed`.
     unsafe {
-        let time = bpf_ktime_get_ns();
-        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        let seq = if unix { [0, 0] } else { positions::<M>(sk) };
+        conn.call.time = bpf_ktime_get_ns();
+        conn.call.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        conn.call.seq = if conn.unix != 0 { [0, 0] } else { positions::<M>(sk) };
         if conn.pair.conn == 0 || conn.mode == CONNECTING {
-            if conn.mode == CONNECTING {
-                // Ports and sequence numbers were not settled when connect began.
-                conn.mode = BLIND;
-                conn.seq = seq;
-                conn.pair.peer = peer::<M>(sk);
-            } else {
-                open::<M>(conn, sk, unix, time, tgid, seq);
-            }
-            // The bytes of this very call have moved already.
-            if direction == IN {
-                conn.seq[0] = seq[0].wrapping_sub(n as u32);
-            } else {
-                conn.seq[1] = seq[1].wrapping_sub(n as u32);
-            }
+            meet::<M>(conn, sk);
             if conn.mode == OFF {
                 return;
             }
         }
-        conn.call.n = n;
-        conn.call.time = time;
-        conn.call.tgid = tgid;
-        conn.call.direction = direction;
         // The registers are the verifier's own in every tier.
         user::find::<Typed>(regs, conn);
-        let call = turn::Moved { direction, n, seq: pick(seq, direction), time, tgid };
-        turn::take(conn, &call);
+        turn::take(conn);
+    }
+}
+
+/// The first call on a socket.
+#[inline(never)]
+unsafe fn meet<M: Memory>(conn: &mut Conn, sk: *const u8) {
+    let seq = conn.call.seq;
+    // SAFETY: as for `moved`.
+    unsafe {
+        if conn.mode == CONNECTING {
+            // Ports and sequence numbers were not settled when connect began.
+            conn.mode = BLIND;
+            conn.seq = seq;
+            conn.pair.peer = peer::<M>(sk);
+        } else {
+            open::<M>(conn, sk, conn.unix != 0, conn.call.time, conn.call.tgid, seq);
+        }
+    }
+    // The bytes of this very call have moved already.
+    if conn.call.direction == IN {
+        conn.seq[0] = seq[0].wrapping_sub(conn.call.n as u32);
+    } else {
+        conn.seq[1] = seq[1].wrapping_sub(conn.call.n as u32);
     }
 }
 

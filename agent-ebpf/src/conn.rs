@@ -51,10 +51,14 @@ pub(crate) struct Call {
     pub(crate) start: u64,
     /// What the call moved.
     pub(crate) n: u64,
+    /// Bytes before them that were moved by calls that nobody saw.
+    pub(crate) skipped: u64,
     /// When it had.
     pub(crate) time: u64,
     /// The first piece's address.
     pub(crate) first: u64,
+    /// The kernel's sequence numbers after the call: read, written. Unused for Unix sockets.
+    pub(crate) seq: [u32; 2],
     /// Who.
     pub(crate) tgid: u32,
     /// Flags of the segments.

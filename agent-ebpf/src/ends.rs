@@ -17,6 +17,7 @@ use aya_ebpf::{
 use crate::{
     capture,
     conn::{ANSWERING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, OFF, PAIRS},
+    debug::debug,
     emit,
     kread::{Memory, Typed},
     maps,
@@ -29,6 +30,7 @@ const TCP_CLOSE: i32 = 7;
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
     let (sk, old, new): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    debug!(&ctx, "socket state {}", new);
     if new == TCP_SYN_SENT || new == TCP_CLOSE {
         // SAFETY: the verifier knows `sk`.
         unsafe {

@@ -12,6 +12,7 @@
 mod calls;
 mod capture;
 mod conn;
+mod debug;
 mod emit;
 mod ends;
 mod head;

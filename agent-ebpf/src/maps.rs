@@ -123,7 +123,7 @@ const NO_TASK: TaskOffsets = TaskOffsets {
     reserved: 0,
 };
 const NO_WATCH: Watch =
-    Watch { own: 0, ports_only: 0, ports: 0, processes: 0, unix: 1, empty: 0 };
+    Watch { own: 0, ports_only: 0, ports: 0, processes: 0, unix: 1, high_water: u32::MAX, reserved: 0, empty: 0 };
 
 settings! {
     #[doc = "Where the fields of sockets stand."]

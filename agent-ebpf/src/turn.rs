@@ -11,7 +11,9 @@
 
 use agent_common::{
     counter::Counter,
-    limit::{ASK_HEAD, FOLLOW_PER_TURN, FULL_PER_TURN, OPAQUE_AFTER, VERDICTS as PLACES},
+    limit::{
+        ANSWER_HEAD, ASK_HEAD, FOLLOW_PER_TURN, FULL_PER_TURN, OPAQUE_AFTER, verdict_place,
+    },
     record::{End, Turn, flag},
     signature::Class,
 };
@@ -25,110 +27,124 @@ use crate::{
     maps,
 };
 
-/// One call that moved bytes.
-pub(crate) struct Moved {
-    /// 0 read, 1 written.
-    pub(crate) direction: u8,
-    /// How many, as the call said.
-    pub(crate) n: u64,
-    /// The direction's sequence number in the kernel after the call; unused for Unix sockets.
-    pub(crate) seq: u32,
-    /// When it had.
-    pub(crate) time: u64,
-    /// Who.
-    pub(crate) tgid: u32,
+/// What is to be done with a call besides what its turn has taken of it.
+const NOTHING: u32 = 0;
+/// It is told by itself: the connection is followed.
+const TELL: u32 = 1;
+/// The same from this call on, which goes on with, or begins, an ask.
+const LEAVE_ASK: u32 = 2;
+/// The same, in full.
+const LEAVE_ASK_FULL: u32 = 3;
+/// The same from this call on, which goes on with, or begins, an answer.
+const LEAVE_ANSWER: u32 = 4;
+
+/// Takes the call in hand into account.
+///
+/// What is known of it stands in memory, and each step is a function that is called in one place:
+/// the verifier follows every value that a register may have through all that comes after, and a
+/// function once for each place it is called from.
+#[inline(never)]
+pub(crate) fn take(conn: &mut Conn) {
+    advance(conn);
+    if conn.mode == FOLLOW || conn.mode == FULL || turn(conn) != NOTHING {
+        follow(conn);
+    }
 }
 
-/// Takes one call into account.
+/// Takes the call in hand into its turn. Not [`NOTHING`] if it is to be told by itself.
 #[inline(always)]
-pub(crate) fn take(conn: &mut Conn, moved: &Moved) {
-    let direction = moved.direction;
-    let skipped = advance(conn, moved);
-    if skipped != 0 {
-        maps::count(Counter::SkippedBytes, skipped);
-        conn.pair.flags |= flag::SKIPPED;
-        // Bytes nobody saw stand before these: the head in hand cannot go on.
-        conn.whole = 0;
-    }
-    if conn.mode == FOLLOW || conn.mode == FULL {
-        follow(conn, moved);
-        return;
-    }
+fn turn(conn: &mut Conn) -> u32 {
+    let direction = conn.call.direction;
     let turns = conn.phase == IDLE || conn.direction != direction;
     if turns && conn.mode == BLIND {
-        settle(conn, direction);
+        settle(conn);
         if conn.mode == OFF {
-            return;
+            return NOTHING;
         }
     }
-    if direction == conn.ask {
+    let next = if direction == conn.ask {
         if turns {
-            begin_ask(conn, moved);
+            begin_ask(conn);
         } else {
-            conn.pair.ask.bytes += moved.n + skipped;
-            conn.pair.ask.last = moved.time;
+            conn.pair.ask.bytes += conn.call.n + conn.call.skipped;
+            conn.pair.ask.last = conn.call.time;
         }
-        ask_bytes(conn, moved);
+        ask_bytes(conn)
     } else {
         if turns {
-            begin_answer(conn, moved);
+            begin_answer(conn);
         } else {
-            conn.pair.answer.bytes += moved.n + skipped;
-            conn.pair.answer.last = moved.time;
+            conn.pair.answer.bytes += conn.call.n + conn.call.skipped;
+            conn.pair.answer.last = conn.call.time;
             if conn.pair.answer_calls < u8::MAX {
                 conn.pair.answer_calls += 1;
             }
         }
-        answer_bytes(conn, moved);
+        answer_bytes(conn)
+    };
+    if next == NOTHING {
+        conn.direction = direction;
+        touch(conn);
+    } else if next != TELL {
+        leave(conn, next);
     }
-    conn.direction = direction;
-    touch(conn, moved);
+    next
 }
 
-/// Moves the direction's position; gives how many bytes were moved by calls that nobody saw.
+/// Moves the direction's position, and notes how many bytes were moved by calls that nobody saw.
 #[inline(always)]
-fn advance(conn: &mut Conn, moved: &Moved) -> u64 {
+fn advance(conn: &mut Conn) {
+    let read = conn.call.direction == 0;
+    let n = conn.call.n;
     let by = if conn.unix != 0 {
-        moved.n
+        n
     } else {
-        let by = moved.seq.wrapping_sub(pick(conn.seq, moved.direction));
-        if moved.direction == 0 {
-            conn.seq[0] = moved.seq;
+        let seq = pick(conn.call.seq, conn.call.direction);
+        let by = seq.wrapping_sub(pick(conn.seq, conn.call.direction));
+        if read {
+            conn.seq[0] = seq;
         } else {
-            conn.seq[1] = moved.seq;
+            conn.seq[1] = seq;
         }
         // One more than was read is the end of the stream, which counts as one itself.
-        let by = if moved.direction == 0 && u64::from(by) == moved.n + 1 { by - 1 } else { by };
+        let by = if read && u64::from(by) == n + 1 { by - 1 } else { by };
         // Not ahead: another thread's call on this direction was told first and took these along.
         if by as i32 <= 0 { 0 } else { u64::from(by) }
     };
-    if moved.direction == 0 {
+    if read {
         conn.pos[0] += by;
     } else {
         conn.pos[1] += by;
     }
-    by.saturating_sub(moved.n)
+    conn.call.skipped = by.saturating_sub(n);
+    if conn.call.skipped != 0 {
+        maps::count(Counter::SkippedBytes, conn.call.skipped);
+        conn.pair.flags |= flag::SKIPPED;
+        // Bytes nobody saw stand before these: the head in hand cannot go on.
+        conn.whole = 0;
+    }
 }
 
 /// Notes when the direction moved.
 #[inline(always)]
-fn touch(conn: &mut Conn, moved: &Moved) {
-    if moved.direction == 0 {
-        conn.last[0] = moved.time;
+fn touch(conn: &mut Conn) {
+    if conn.call.direction == 0 {
+        conn.last[0] = conn.call.time;
     } else {
-        conn.last[1] = moved.time;
+        conn.last[1] = conn.call.time;
     }
 }
 
 /// Position of the first byte of this call.
 #[inline(always)]
-fn start(conn: &Conn, moved: &Moved) -> u64 {
-    pick(conn.pos, moved.direction).saturating_sub(moved.n)
+fn start(conn: &Conn) -> u64 {
+    pick(conn.pos, conn.call.direction).saturating_sub(conn.call.n)
 }
 
 /// Looks for a signature at the beginning of a turn.
-#[inline(always)]
-fn settle(conn: &mut Conn, direction: u8) {
+#[inline(never)]
+fn settle(conn: &mut Conn) {
+    let direction = conn.call.direction;
     let class = head::class(head::first_eight(conn));
     if class == Class::Ask as u32 {
         if conn.ask != direction {
@@ -166,7 +182,7 @@ fn settled(conn: &mut Conn) {
 }
 
 #[inline(always)]
-fn begin_ask(conn: &mut Conn, moved: &Moved) {
+fn begin_ask(conn: &mut Conn) {
     if conn.phase == ANSWERING {
         if conn.mode == PAIRS {
             emit::pair(conn, End::Next, 0);
@@ -186,12 +202,12 @@ fn begin_ask(conn: &mut Conn, moved: &Moved) {
     conn.pair.answer_head = 0;
     conn.pair.tail_len = 0;
     conn.pair.answer_calls = 0;
-    conn.pair.ask_tgid = moved.tgid;
+    conn.pair.ask_tgid = conn.call.tgid;
     conn.pair.ask = Turn {
-        start: start(conn, moved),
-        bytes: moved.n,
-        first: moved.time,
-        last: moved.time,
+        start: start(conn),
+        bytes: conn.call.n,
+        first: conn.call.time,
+        last: conn.call.time,
     };
     conn.pair.answer = Turn { start: 0, bytes: 0, first: 0, last: 0 };
 }
@@ -199,7 +215,7 @@ fn begin_ask(conn: &mut Conn, moved: &Moved) {
 /// Takes up what userspace has said of this connection meanwhile.
 #[inline(always)]
 fn obey(conn: &mut Conn) {
-    let Some(place) = maps::VERDICTS.get((conn.pair.conn as u32) & (PLACES - 1)) else { return };
+    let Some(place) = maps::VERDICTS.get(verdict_place(conn.pair.conn)) else { return };
     // SAFETY: a live map value; userspace writes it whole.
     let verdict = unsafe { core::ptr::read_volatile(place) };
     if verdict >> 8 != conn.pair.conn & (u64::MAX >> 8) {
@@ -211,8 +227,9 @@ fn obey(conn: &mut Conn) {
     }
 }
 
-#[inline(always)]
-fn ask_bytes(conn: &mut Conn, moved: &Moved) {
+/// Keeps what the head wants of an ask's bytes. Gives what is to be done with the call besides.
+#[inline(never)]
+fn ask_bytes(conn: &mut Conn) -> u32 {
     if conn.mode == FOLLOW || conn.mode == FULL || (conn.mode == PAIRS && conn.unix != 0) {
         // Userspace, or the kind of socket, asks for it: nothing of this turn is kept here.
         if conn.mode == PAIRS {
@@ -220,60 +237,67 @@ fn ask_bytes(conn: &mut Conn, moved: &Moved) {
         }
         conn.phase = IDLE;
         conn.direction = NO_DIRECTION;
-        follow(conn, moved);
-        return;
+        return TELL;
     }
-    if conn.mode == OFF || conn.whole == 0 || u64::from(conn.pair.ask_head) >= ASK_HEAD as u64 {
-        if conn.pair.ask_head as usize >= ASK_HEAD && conn.marked == 0 && conn.mode == PAIRS && conn.whole != 0 {
-            handover(conn, moved, FOLLOW);
-        }
-        return;
+    if conn.mode == OFF || conn.whole == 0 {
+        return NOTHING;
     }
     let before = conn.pair.ask_head;
+    if before as usize >= ASK_HEAD {
+        return if conn.marked == 0 && conn.mode == PAIRS { LEAVE_ASK } else { NOTHING };
+    }
     if conn.call.pieces == 0 || head::append_ask(conn) == 0 {
         conn.whole = 0;
         conn.pair.flags |= flag::UNSEEN;
         maps::count(Counter::Unseen, 1);
-        return;
+        return NOTHING;
     }
     if conn.mode == BLIND && before < 8 && head::ask_class(conn) == Class::Ask as u32 {
         settled(conn);
     }
-    if head::scan_ask(conn, u64::from(before)) != 0 {
-        if conn.mode == PAIRS {
-            conn.pair.ask_head = before;
-            handover(conn, moved, FULL);
-        }
-    } else if conn.marked == 0 && conn.pair.ask_head as usize >= ASK_HEAD && conn.mode == PAIRS {
-        conn.pair.ask_head = before;
-        handover(conn, moved, FOLLOW);
+    let pipelined = head::scan_ask(conn, u64::from(before)) != 0;
+    let too_long = conn.marked == 0 && conn.pair.ask_head as usize >= ASK_HEAD;
+    if conn.mode != PAIRS || !(pipelined || too_long) {
+        return NOTHING;
     }
+    conn.pair.ask_head = before;
+    if pipelined { LEAVE_ASK_FULL } else { LEAVE_ASK }
 }
 
-/// Goes over to telling call by call, from this call on: what was kept of the ask goes out first.
-#[inline(always)]
-fn handover(conn: &mut Conn, moved: &Moved, mode: u8) {
-    conn.pair.ask.bytes = conn.pair.ask.bytes.saturating_sub(moved.n);
-    let goes_on = conn.pair.ask.bytes != 0;
-    if goes_on {
-        conn.pair.ask.last = pick(conn.last, moved.direction);
+/// Goes over to telling call by call, from this call on: what was kept goes out first.
+#[inline(never)]
+fn leave(conn: &mut Conn, how: u32) {
+    let direction = conn.call.direction;
+    let other = if how == LEAVE_ANSWER {
+        conn.pair.answer.bytes = conn.pair.answer.bytes.saturating_sub(conn.call.n);
+        conn.carried = conn.pair.answer.bytes;
+        if conn.carried == 0 {
+            conn.pair.flags &= !flag::ANSWERED;
+            conn.pair.answer = Turn { start: 0, bytes: 0, first: 0, last: 0 };
+        }
+        direction ^ 1
+    } else {
+        conn.pair.ask.bytes = conn.pair.ask.bytes.saturating_sub(conn.call.n);
+        conn.carried = conn.pair.ask.bytes;
+        conn.pair.ask.last = pick(conn.last, direction);
+        NO_DIRECTION
+    };
+    if conn.pair.ask.bytes != 0 || conn.carried != 0 {
         emit::pair(conn, End::Handover, 0);
     }
-    conn.mode = mode;
+    conn.mode = if how == LEAVE_ASK_FULL { FULL } else { FOLLOW };
     conn.phase = IDLE;
-    conn.direction = if goes_on { moved.direction } else { NO_DIRECTION };
-    conn.carried = conn.pair.ask.bytes;
-    follow(conn, moved);
+    conn.direction = if conn.carried != 0 { direction } else { other };
 }
 
 #[inline(always)]
-fn begin_answer(conn: &mut Conn, moved: &Moved) {
+fn begin_answer(conn: &mut Conn) {
     if conn.phase == IDLE {
         // The ask was before the agent's time.
         conn.pair.seq += 1;
         conn.pair.flags = (conn.pair.flags & (flag::SERVER | flag::UNIX)) | flag::LATE;
         conn.pair.ask_head = 0;
-        conn.pair.ask_tgid = moved.tgid;
+        conn.pair.ask_tgid = conn.call.tgid;
         conn.pair.ask = Turn { start: 0, bytes: 0, first: 0, last: 0 };
         conn.marked = 0;
     }
@@ -283,23 +307,23 @@ fn begin_answer(conn: &mut Conn, moved: &Moved) {
     conn.pair.answer_head = 0;
     conn.pair.tail_len = 0;
     conn.pair.answer_calls = 1;
-    conn.pair.answer_tgid = moved.tgid;
+    conn.pair.answer_tgid = conn.call.tgid;
     conn.pair.answer = Turn {
-        start: start(conn, moved),
-        bytes: moved.n,
-        first: moved.time,
-        last: moved.time,
+        start: start(conn),
+        bytes: conn.call.n,
+        first: conn.call.time,
+        last: conn.call.time,
     };
 }
 
-#[inline(always)]
-fn answer_bytes(conn: &mut Conn, moved: &Moved) {
+/// Keeps what the head wants of an answer's bytes. Gives what is to be done with the call besides.
+#[inline(never)]
+fn answer_bytes(conn: &mut Conn) -> u32 {
     if conn.mode == OFF {
-        return;
+        return NOTHING;
     }
     if conn.mode == PAIRS && conn.unix != 0 {
-        unanswer(conn, moved);
-        return;
+        return LEAVE_ANSWER;
     }
     if conn.call.pieces == 0 {
         conn.pair.tail_len = 0;
@@ -308,10 +332,10 @@ fn answer_bytes(conn: &mut Conn, moved: &Moved) {
             conn.pair.flags |= flag::UNSEEN;
             maps::count(Counter::Unseen, 1);
         }
-        return;
+        return NOTHING;
     }
     let before = conn.pair.answer_head;
-    if conn.whole != 0 && u64::from(before) < agent_common::limit::ANSWER_HEAD as u64 {
+    if conn.whole != 0 && u64::from(before) < ANSWER_HEAD as u64 {
         if head::append_answer(conn) == 0 {
             conn.whole = 0;
             conn.pair.flags |= flag::UNSEEN;
@@ -319,56 +343,37 @@ fn answer_bytes(conn: &mut Conn, moved: &Moved) {
         }
         if before < 12 && head::is_interim(conn) && conn.mode == PAIRS {
             conn.pair.answer_head = before;
-            unanswer(conn, moved);
-            return;
+            return LEAVE_ANSWER;
         }
     }
     if conn.pair.answer.bytes > u64::from(conn.pair.answer_head) {
         head::keep_tail(conn);
     }
-}
-
-/// Goes over to telling call by call while an answer begins: the ask goes out as it stands.
-#[inline(always)]
-fn unanswer(conn: &mut Conn, moved: &Moved) {
-    conn.pair.answer.bytes = conn.pair.answer.bytes.saturating_sub(moved.n);
-    let goes_on = conn.pair.answer.bytes != 0;
-    if !goes_on {
-        conn.pair.flags &= !flag::ANSWERED;
-        conn.pair.answer = Turn { start: 0, bytes: 0, first: 0, last: 0 };
-    }
-    if conn.pair.ask.bytes != 0 || goes_on {
-        emit::pair(conn, End::Handover, 0);
-    }
-    conn.mode = FOLLOW;
-    conn.phase = IDLE;
-    conn.direction = if goes_on { moved.direction } else { moved.direction ^ 1 };
-    conn.carried = conn.pair.answer.bytes;
-    follow(conn, moved);
+    NOTHING
 }
 
 /// Tells one call of a followed connection.
-#[inline(always)]
-fn follow(conn: &mut Conn, moved: &Moved) {
+#[inline(never)]
+fn follow(conn: &mut Conn) {
     let mut flags = 0;
-    if conn.direction != moved.direction {
+    if conn.direction != conn.call.direction {
         if conn.direction <= 1 {
             obey(conn);
             if conn.mode == OFF {
                 return;
             }
         }
-        conn.direction = moved.direction;
+        conn.direction = conn.call.direction;
         conn.carried = 0;
         flags = flag::TURN;
     }
     let cap = if conn.mode == FULL { FULL_PER_TURN } else { FOLLOW_PER_TURN };
     let room = cap.saturating_sub(conn.carried);
     if room != 0 || conn.unix != 0 {
-        conn.call.start = start(conn, moved);
-        conn.call.left = if moved.n < room { moved.n } else { room };
+        conn.call.start = start(conn);
+        conn.call.left = if conn.call.n < room { conn.call.n } else { room };
         conn.call.flags = conn.pair.flags | flags;
         emit::segments(conn);
     }
-    touch(conn, moved);
+    touch(conn);
 }

@@ -15,7 +15,7 @@ pub(crate) const LOOK: u64 = PIECES as u64;
 ///
 /// # Safety
 /// `regs` is `pt_regs` as [`Memory`] asks.
-#[inline(always)]
+#[inline(never)]
 pub(crate) unsafe fn find<M: Memory>(regs: *const u8, conn: &mut Conn) {
     let arch = maps::arch();
     // SAFETY: as asked of the caller.

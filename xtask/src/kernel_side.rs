@@ -23,6 +23,9 @@ const LINKER_LLVM: u32 = 22;
 /// Chooses a way instead of looking: `nightly` or `system`.
 const CHOICE: &str = "XTASK_BPF_TOOLCHAIN";
 
+/// Builds the programs with their debug log when it is set.
+const LOG: &str = "XTASK_KERNEL_LOG";
+
 /// A compiler that can build for the bpf target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Toolchain {
@@ -154,6 +157,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     run(
         toolchain
             .cargo()
+            .args(std::env::var_os(LOG).map_or(&[][..], |_| &["--features", "log"]))
             .args(["--release", "--bin", "steth-ebpf", "--target", TARGET, "--target-dir"])
             .arg(&directory)
             .env("RUSTFLAGS", rustflags())
@@ -302,7 +306,8 @@ fn inputs(toolchain: Toolchain) -> Result<String> {
             .with_context(|| format!("{} cannot be read", shown(file)))?
             .hash(&mut hasher);
     }
-    (toolchain.version(), rustflags(), tool::BPF_LINKER.version).hash(&mut hasher);
+    let log = std::env::var_os(LOG).is_some();
+    (toolchain.version(), rustflags(), tool::BPF_LINKER.version, log).hash(&mut hasher);
     Ok(format!("{:016x} {toolchain}\n", hasher.finish()))
 }
 

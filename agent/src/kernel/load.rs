@@ -1,6 +1,7 @@
 //! Loading and attaching: picks the tier of capture, fills in the settings, attaches probe by probe.
 
 use agent_common::{
+    limit::RING_BYTES,
     settings::{Arch, Watch},
     signature::{Class, SIGNATURES, Signature},
 };
@@ -13,6 +14,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     btf::{self, Types},
+    debug::Debug,
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, State},
@@ -78,6 +80,8 @@ pub struct Options {
     pub ports: Vec<u16>,
     /// They are the only ones watched; else they are left out.
     pub ports_only: bool,
+    /// Bytes of the ring; 0 for the usual size. Rounded up to a power of two.
+    pub ring_bytes: u32,
     /// The programs do nothing: what is measured is the hooks.
     pub empty: bool,
     /// Where the kernel describes its types.
@@ -185,17 +189,24 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
     drop(types);
+    let ring_bytes = match options.ring_bytes {
+        0 => RING_BYTES,
+        asked => asked.clamp(1 << 16, 1 << 30).next_power_of_two(),
+    };
     let watch = Watch {
         own: options.own,
         ports_only: u32::from(options.ports_only),
         ports: u32::from(!options.ports.is_empty()),
         processes: 1,
         unix: u32::from(options.unix),
+        high_water: ring_bytes / 8,
+        reserved: 0,
         empty: u32::from(options.empty),
     };
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
+        .map_max_entries("EVENTS", ring_bytes)
         .override_global("SOCK", sock.as_bytes(), true)
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
@@ -205,6 +216,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .map_err(|e| Error::Load(Box::new(e)))?;
 
     hand_over_signatures(&mut bpf)?;
+    let debug = Debug::listen(&mut bpf);
     let walk = missing.iter().find(|m| m.need == Need::Walk);
     let life = missing.iter().find(|m| m.need == Need::Life);
     let lacks = |probe: &Probe| -> Option<String> {
@@ -267,7 +279,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
             reports.push(report(probe, State::Disabled { why }));
         }
     }
-    Kernel::new(bpf, tier, reports, sweep, options)
+        drop(btf);
+    super::trim::give_back();
+    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
 }
 
 fn report(probe: &Probe, state: State) -> Report {

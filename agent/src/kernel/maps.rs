@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent_common::{
     counter::{COUNTERS, Counter},
-    limit::VERDICTS,
+    limit::verdict_place,
     record::End,
 };
 use aya::{
@@ -16,6 +16,7 @@ use aya::{
 };
 
 use super::{
+    debug::Debug,
     load::{Error, Options, Tier},
     probe::Report,
     sweep::Sweep,
@@ -57,6 +58,10 @@ pub struct Kernel {
     processes: HashMap<MapData, u32, u8>,
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
+    debug: Option<Debug>,
+    /// Bytes of the ring.
+    pub ring_bytes: u32,
+    waited: u64,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -69,6 +74,8 @@ impl Kernel {
         tier: Tier,
         reports: Vec<Report>,
         sweep: Option<Sweep>,
+        debug: Option<Debug>,
+        ring_bytes: u32,
         options: &Options,
     ) -> Result<Self, Error> {
         let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
@@ -94,6 +101,9 @@ impl Kernel {
             processes,
             since,
             sweep,
+            debug,
+            ring_bytes,
+            waited: 0,
             tier,
             reports,
         })
@@ -106,12 +116,17 @@ impl Kernel {
 
     /// Hands over up to `most` records in the order they were written; gives how many there were.
     pub fn drain(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
-        let mut n = 0;
+        if let Some(debug) = &mut self.debug {
+            debug.pass_on();
+        }
+        let (mut n, mut bytes) = (0, 0);
         while n < most {
             let Some(item) = self.ring.next() else { break };
+            bytes += item.len() as u64 + 8;
             each(&item);
             n += 1;
         }
+        self.waited = bytes;
         n
     }
 
@@ -137,9 +152,9 @@ impl Kernel {
         self.bpf.programs().filter_map(cost).collect()
     }
 
-    /// Bytes that wait in the ring.
+    /// Bytes that waited in the ring when it was last drained.
     pub fn waiting(&self) -> u64 {
-        0
+        self.waited
     }
 
     /// Every counter of the kernel side, summed over the CPUs.
@@ -155,8 +170,7 @@ impl Kernel {
 
     /// Says what is wanted of a connection; taken up at its next turn.
     pub fn judge(&mut self, conn: ConnId, verdict: Verdict) {
-        let place = (conn.0 as u32) & (VERDICTS - 1);
-        let _ = self.verdicts.set(place, conn.0 << 8 | verdict as u64, 0);
+        let _ = self.verdicts.set(verdict_place(conn.0), conn.0 << 8 | verdict as u64, 0);
     }
 
     /// Leaves a process out from now on.

@@ -6,11 +6,13 @@
 //! not read in time is counted on the other side.
 
 pub mod btf;
+mod debug;
 mod load;
 mod maps;
 pub mod offsets;
 pub mod probe;
 mod sweep;
+mod trim;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
 pub use maps::{Kernel, ProgramCost, Verdict};

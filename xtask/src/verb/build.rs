@@ -12,7 +12,8 @@ use crate::{kernel_side, package};
 /// Compiles agent-ebpf for the bpf target to target/kernel/steth.o, then the agent, which embeds it,
 /// to target/release/steth. Installs a bpf compiler and linker if they are missing: rustup's nightly
 /// with rust-src, else the distribution's rustc with its bpf core (`XTASK_BPF_TOOLCHAIN`
-/// set to `nightly` or `system` chooses). What is up to date is not built again.
+/// set to `nightly` or `system` chooses). What is up to date is not built again. With
+/// `XTASK_KERNEL_LOG` set the programs write a debug log, which the agent passes on at level debug.
 #[derive(clap::Args)]
 pub(crate) struct Build {
     /// The kernel programs alone

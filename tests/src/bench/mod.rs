@@ -1,0 +1,171 @@
+//! The cost of the agent: nginx and wrk with no agent, with empty programs on the same hooks, and
+//! with the agent on each tier that runs here, in turns, so that all see the same machine.
+
+mod idle;
+mod load;
+mod pace;
+mod syscalls;
+
+use std::fmt::Write;
+
+use anyhow::bail;
+
+use crate::agent::Agent;
+use load::{Bench, Round};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Seconds of one round of load.
+    pub seconds: u64,
+    /// Rounds of each variant.
+    pub rounds: usize,
+    /// Seconds of idleness.
+    pub idle: u64,
+}
+
+impl Plan {
+    /// `--seconds N`, `--rounds N`, `--idle N`.
+    pub fn from_arguments(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut plan = Self { seconds: 5, rounds: 4, idle: 60 };
+        while let Some(flag) = arguments.next() {
+            let mut number = || -> anyhow::Result<u64> {
+                let text = arguments.next().unwrap_or_default();
+                text.parse().map_err(|_| anyhow::anyhow!("{flag} wants a number, not `{text}`"))
+            };
+            match flag.as_str() {
+                "--seconds" => plan.seconds = number()?.max(1),
+                "--rounds" => plan.rounds = usize::try_from(number()?)?.max(1),
+                "--idle" => plan.idle = number()?,
+                _ => bail!("unknown argument {flag}; there are --seconds, --rounds and --idle"),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// One way of running the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Variant {
+    name: &'static str,
+    flags: Option<&'static [&'static str]>,
+}
+
+const VARIANTS: &[Variant] = &[
+    Variant { name: "no agent", flags: None },
+    Variant { name: "empty programs", flags: Some(&["--empty-programs", "--capture-tier", "1"]) },
+    Variant { name: "agent, tier 1", flags: Some(&["--capture-tier", "1"]) },
+    Variant { name: "agent, tier 3", flags: Some(&["--capture-tier", "3"]) },
+];
+
+/// Runs everything; the report.
+pub fn run(plan: &Plan) -> anyhow::Result<String> {
+    let bench = Bench::start()?;
+    bench.round(None, 1)?;
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); VARIANTS.len()];
+    for number in 0..plan.rounds {
+        for (variant, results) in VARIANTS.iter().zip(&mut rounds) {
+            eprintln!("round {} of {}: {}", number + 1, plan.rounds, variant.name);
+            let agent = variant.flags.map(Agent::start).transpose()?;
+            results.push(bench.round(agent.as_ref(), plan.seconds)?);
+        }
+    }
+    let sums: Vec<Round> = rounds.iter().map(|rounds| Round::median(rounds)).collect();
+    let mut out = saturated(&sums);
+    out.push_str(&half_load(&bench, plan, &sums)?);
+    out.push_str(&programs(&bench, plan)?);
+    eprintln!("a program without sockets");
+    out.push_str(&syscalls::report(plan)?);
+    if plan.idle > 0 {
+        eprintln!("idle for {} s", plan.idle);
+        out.push_str(&idle::report(plan)?);
+    }
+    Ok(out)
+}
+
+fn saturated(sums: &[Round]) -> String {
+    let mut out = String::from(
+        "Saturated: nginx (one worker, constant answer), wrk with 16 connections, both observed.\n\
+         variant          nginx us/req  ratio   req/s  ratio  agent us/exchange  RSS MB  maps MB  lost  off by\n",
+    );
+    let Some(base) = sums.first() else { return out };
+    for (variant, sum) in VARIANTS.iter().zip(sums) {
+        let Round { nginx, rate, agent, rss, maps, lost, off } = sum;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{:16} {nginx:12.2} {:6.3} {rate:7.0} {:6.3} {agent:18.2} {:7.1} {:8.1} {lost:5} {off:7}",
+            variant.name,
+            nginx / base.nginx,
+            rate / base.rate,
+            *rss as f64 / 1e6,
+            *maps as f64 / 1e6,
+        );
+    }
+    out
+}
+
+fn half_load(bench: &Bench, plan: &Plan, sums: &[Round]) -> anyhow::Result<String> {
+    let rate = sums.first().map_or(10_000.0, |base| base.rate / 2.0).min(40_000.0);
+    let mut out = format!("\nAt {rate:.0} requests/s (half load, at most what the pacer holds): latency.\n");
+    let _ = writeln!(out, "variant           p50 us  ratio  p99 us  ratio  sent/s");
+    let mut base = None;
+    for variant in VARIANTS {
+        eprintln!("half load: {}", variant.name);
+        let agent = variant.flags.map(Agent::start).transpose()?;
+        let mut looks = Vec::new();
+        for _ in 0..plan.rounds.min(3) {
+            looks.push(pace::run(bench.port(), rate, plan.seconds)?);
+        }
+        drop(agent);
+        let best = pace::Latency::best(&looks);
+        let first = *base.get_or_insert(best);
+        let _ = writeln!(
+            out,
+            "{:16} {:7.1} {:6.3} {:7.1} {:6.3} {:7.0}",
+            variant.name,
+            best.p50,
+            best.p50 / first.p50,
+            best.p99,
+            best.p99 / first.p99,
+            best.rate,
+        );
+    }
+    Ok(out)
+}
+
+fn programs(bench: &Bench, plan: &Plan) -> anyhow::Result<String> {
+    eprintln!("what each kernel program costs");
+    let mut out = String::from(
+        "\nBPF run time (the kernel's own statistics, whose clock reads are part of it).\n",
+    );
+    for tier in ["1", "3"] {
+        let agent = Agent::start(&["--stats", "--capture-tier", tier])?;
+        let exchanges = bench.requests(plan.seconds)?;
+        let metrics = agent.metrics()?;
+        let mut total = 0.0;
+        for sample in metrics.of("steth_bpf_program_time_seconds_total", &[]) {
+            let name = sample.labels.get("steth_bpf_program_name").map_or("", String::as_str);
+            let runs = metrics
+                .sum("steth_bpf_program_runs_total", &[("steth_bpf_program_name", name)])
+                .max(1);
+            if sample.value > 0.0 {
+                let ns = sample.value * 1e9;
+                total += ns;
+                let _ = writeln!(
+                    out,
+                    "tier {tier}  {name:20} {:7.0} ns a run  {runs:9} runs  {:7.3} us an exchange end",
+                    ns / runs as f64,
+                    ns / 1e3 / (exchanges * 2) as f64,
+                );
+            }
+        }
+        // Each exchange was observed twice, at its server and at its client.
+        let _ = writeln!(
+            out,
+            "tier {tier}  all programs: {:.3} us of BPF an exchange, at one of its ends",
+            total / 1e3 / (exchanges * 2) as f64
+        );
+    }
+    Ok(out)
+}
