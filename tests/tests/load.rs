@@ -2,19 +2,34 @@
 
 use std::net::SocketAddr;
 
+use anyhow::{Context, Result};
 use steth_tests::agent::{Agent, free_port};
 use steth_tests::program::{Program, Scratch, command, run};
 
-/// nginx with one worker that answers everything with a constant.
-fn nginx(scratch: &Scratch, port: u16, service: &str) -> anyhow::Result<Program> {
+/// Connections that wrk holds.
+const CONNECTIONS: u64 = 16;
+/// A whole exchange that went well.
+const WHOLE: [(&str, &str); 2] = [("http_response_status_code", "200"), ("error_type", "")];
+
+/// How long each load lasts: `STETH_LOAD_SECONDS`, else a minute where there is time, else 20 s.
+fn seconds() -> Result<u64> {
+    match std::env::var("STETH_LOAD_SECONDS") {
+        Ok(text) => text.parse().context("STETH_LOAD_SECONDS"),
+        Err(_) if std::env::var_os("STETH_LONG").is_some() => Ok(60),
+        Err(_) if std::env::var_os("CI").is_some() => Ok(60),
+        Err(_) => Ok(20),
+    }
+}
+
+/// nginx with one worker and this inside its `http`.
+fn nginx(scratch: &Scratch, port: u16, service: &str, inside: &str) -> Result<Program> {
     let at = scratch.path().display();
     let config = scratch.file(
-        "nginx.conf",
+        &format!("{service}.conf"),
         format!(
-            "worker_processes 1; daemon off; master_process off; error_log {at}/error.log; pid {at}/pid;
-             events {{ worker_connections 1024; }}
-             http {{ access_log off; keepalive_requests 1000000000;
-               server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"hello\\n\"; }} }} }}"
+            "worker_processes 1; daemon off; master_process off; error_log {at}/{service}.log;
+             pid {at}/{service}.pid; events {{ worker_connections 1024; }}
+             http {{ access_log off; keepalive_requests 1000000000; {inside} }}"
         ),
     )?;
     let mut command = command("nginx", service);
@@ -22,27 +37,75 @@ fn nginx(scratch: &Scratch, port: u16, service: &str) -> anyhow::Result<Program>
     Program::listening(command, SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
+/// It answers everything with a constant.
+fn constant(port: u16) -> String {
+    format!("server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"hello\\n\"; }} }}")
+}
+
+/// It passes everything on, to the end even if the client has gone.
+fn proxy(port: u16, upstream: u16) -> String {
+    format!(
+        "upstream behind {{ server 127.0.0.1:{upstream}; keepalive 64;
+           keepalive_requests 1000000000; }}
+         server {{ listen 127.0.0.1:{port};
+           location / {{ proxy_pass http://behind; proxy_http_version 1.1;
+             proxy_set_header Connection \"\"; proxy_ignore_client_abort on; }} }}"
+    )
+}
+
+/// wrk at full speed; how many answers it has read.
+fn wrk(port: u16, service: &str) -> Result<u64> {
+    let mut wrk = command("wrk", service);
+    wrk.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{}", seconds()?)]);
+    wrk.arg(format!("http://127.0.0.1:{port}/"));
+    let said = String::from_utf8(run(wrk)?.stdout)?;
+    said.lines()
+        .find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok())
+        .with_context(|| format!("wrk said: {said}"))
+}
+
 #[test]
-fn a_saturated_server_and_its_client_are_counted_to_the_last_request() -> anyhow::Result<()> {
+fn a_saturated_server_and_its_client_are_counted_to_the_last_request() -> Result<()> {
     let scratch = Scratch::new("load")?;
     let agent = Agent::start(&[])?;
     let port = free_port()?;
-    let _nginx = nginx(&scratch, port, "load-server")?;
-    let mut wrk = command("wrk", "load-client");
-    wrk.args(["-t1", "-c16", "-d10", &format!("http://127.0.0.1:{port}/")]);
-    let said = String::from_utf8(run(wrk)?.stdout)?;
-    let total: u64 = said
-        .lines()
-        .find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok())
-        .ok_or_else(|| anyhow::anyhow!("wrk said: {said}"))?;
+    let _nginx = nginx(&scratch, port, "load-server", &constant(port))?;
+    let total = wrk(port, "load-client")?;
 
     let metrics = agent.metrics()?;
-    let whole = [("http_response_status_code", "200"), ("error_type", "")];
     assert_eq!(metrics.lost(), 0, "{:?}", agent.status()?["losses"]);
-    assert_eq!(metrics.asked("load-client", &whole), total);
+    assert_eq!(metrics.asked("load-client", &WHOLE), total);
     // What was in flight when wrk stopped was answered by the server, and read by nobody.
     let cut = metrics.asked("load-client", &[]) - total;
-    assert!(cut <= 16, "{cut} requests were cut off on 16 connections");
+    assert!(cut <= CONNECTIONS, "{cut} requests were cut off on {CONNECTIONS} connections");
     assert_eq!(metrics.served("load-server", &[]), total + cut);
+    assert_eq!(metrics.served("load-client", &[]) + metrics.asked("load-server", &[]), 0);
+    Ok(())
+}
+
+#[test]
+fn a_saturated_proxy_is_counted_on_both_hops_in_both_roles() -> Result<()> {
+    let scratch = Scratch::new("load-proxy")?;
+    let agent = Agent::start(&[])?;
+    let (front, back) = (free_port()?, free_port()?);
+    let _upstream = nginx(&scratch, back, "load-upstream", &constant(back))?;
+    let _proxy = nginx(&scratch, front, "load-proxy", &proxy(front, back))?;
+    let total = wrk(front, "load-proxied")?;
+
+    // The proxy carries to its end what was in flight when wrk stopped.
+    let metrics = agent.metrics_when(|metrics| {
+        metrics.served("load-upstream", &[]) == metrics.served("load-proxy", &[])
+            && metrics.asked("load-proxy", &[]) == metrics.served("load-proxy", &[])
+    })?;
+    assert_eq!(metrics.lost(), 0, "{:?}", agent.status()?["losses"]);
+    assert_eq!(metrics.asked("load-proxied", &WHOLE), total);
+    let cut = metrics.asked("load-proxied", &[]) - total;
+    assert!(cut <= CONNECTIONS, "{cut} requests were cut off on {CONNECTIONS} connections");
+    assert_eq!(metrics.served("load-proxy", &[]), total + cut);
+    assert_eq!(metrics.asked("load-proxy", &WHOLE), total + cut);
+    assert_eq!(metrics.asked("load-proxy", &[]), total + cut);
+    assert_eq!(metrics.served("load-upstream", &WHOLE), total + cut);
+    assert_eq!(metrics.served("load-upstream", &[]), total + cut);
+    assert_eq!(metrics.asked("load-upstream", &[]), 0);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Every shape of a conversation is counted once, with its method and status, at both ends.
 
 mod catalogue;
+mod timing;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +12,7 @@ use steth_tests::metrics::Metrics;
 use steth_tests::peer::{Place, Step, converse};
 use steth_tests::program::Scratch;
 
-use catalogue::Shape;
+use catalogue::{Shape, UNSEEN};
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
 
@@ -23,7 +24,8 @@ fn expected(shape: &Shape, server: bool) -> Counts {
     for (method, status) in &shape.exchanges {
         let fails = *status >= if server { 500 } else { 400 };
         let error = if fails { status.to_string() } else { String::new() };
-        *counts.entry([(*method).to_owned(), status.to_string(), error]).or_default() += 1;
+        let status = if *status == UNSEEN { String::new() } else { status.to_string() };
+        *counts.entry([(*method).to_owned(), status, error]).or_default() += 1;
     }
     counts
 }
@@ -56,8 +58,10 @@ fn differences(metrics: &Metrics, name: &str, shape: &Shape) -> Vec<String> {
         let sizes = ["request", "response"].map(|part| {
             metrics.sum(&format!("http_{role}_{part}_body_size_bytes_sum"), &[("job", &job)])
         });
-        if sizes != shape.bodies {
-            found.push(format!("{job}: bodies of {sizes:?} instead of {:?} bytes", shape.bodies));
+        if let Some(bodies) = shape.bodies
+            && bodies != sizes
+        {
+            found.push(format!("{job}: bodies of {sizes:?} instead of {bodies:?} bytes"));
         }
     }
     found
@@ -76,7 +80,8 @@ fn run(tag: &str, flags: &[&str], unix: bool, unseen: &[&str]) -> Result<()> {
         }
         let name = format!("{tag}-{}", shape.name);
         let place = if unix {
-            if shape.server.iter().any(|step| matches!(step, Step::Peek(_))) {
+            let peeks = |step: &Step| matches!(step, Step::Peek(_));
+            if shape.server.iter().chain(&shape.client).any(peeks) {
                 continue;
             }
             Place::Unix(scratch.path().join(format!("{name}.sock")))

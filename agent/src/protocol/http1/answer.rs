@@ -110,6 +110,7 @@ impl Conversation {
                 begun: since,
                 pid: cx.pid,
                 body: 0,
+                declared: None,
             },
             cx,
         );
@@ -141,7 +142,9 @@ impl Conversation {
         let last = self.answer.stream.last();
         match &mut self.answering {
             Some(_) if ends && self.queue.len() <= 1 => self.answered(last, cx),
-            Some(answering) => answering.ending = Some(ends),
+            // Of a head that was not seen, not even this is known: whether there are chunks.
+            Some(answering) if answering.status.is_some() => answering.ending = Some(ends),
+            Some(_) => {}
             None => {}
         }
     }

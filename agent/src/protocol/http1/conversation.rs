@@ -66,6 +66,8 @@ pub(super) struct Open {
     pub(super) begun: Timestamp,
     pub(super) pid: Pid,
     pub(super) body: u64,
+    /// The most that the body can be, where the head's end was not seen: what it said until there.
+    pub(super) declared: Option<u64>,
 }
 
 impl Open {
@@ -284,6 +286,12 @@ impl Conversation {
                     self.ask.phase = Phase::Start;
                     self.asking = false;
                 }
+                // The last request was answered before its body came, and the body never did
+                // (RFC 9110, section 10.1.1).
+                if self.queue.is_empty() && self.ask.wants() && head::surely_asks(data) {
+                    self.ask.phase = Phase::Start;
+                    self.asking = false;
+                }
             }
             Way::Answer if !head::may_answer(data) => {}
             Way::Answer => match self.answer.phase {
@@ -324,7 +332,11 @@ impl Conversation {
             return;
         }
         match way {
-            Way::Ask => self.ask.phase = Phase::Lost,
+            Way::Ask => {
+                // Whether it is a request shows if somebody answers it.
+                self.noise = Some((time, None));
+                self.ask.phase = Phase::Lost;
+            }
             Way::Answer => self.unseen(rest, cx),
         }
     }
@@ -422,7 +434,7 @@ impl Conversation {
             fault,
             begun: open.begun,
             ended: ended.max(open.begun),
-            request_body: open.body,
+            request_body: open.declared.map_or(open.body, |n| n.min(open.body)),
             response_body: answering.declared.map_or(answering.body, |n| n.min(answering.body)),
             peer: self.peer,
         });

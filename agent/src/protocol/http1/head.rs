@@ -165,6 +165,16 @@ pub(super) fn does_ask(data: &[u8]) -> bool {
         }
 }
 
+/// Whether a request of a known method begins here, version and all.
+pub(super) fn surely_asks(data: &[u8]) -> bool {
+    match request(data) {
+        Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
+            request.version.is_some() && request.method != Method::Other
+        }
+        Head::Little | Head::Garbage(_) => false,
+    }
+}
+
 /// Whether an answer begins here, as far as can be seen.
 pub(super) fn may_answer(data: &[u8]) -> bool {
     const FIRST: &[u8] = b"HTTP/1.";

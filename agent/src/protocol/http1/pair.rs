@@ -77,6 +77,10 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
     let body = pair.ask.get(request.len..).unwrap_or_default();
     let request_body = match request.body() {
         _ if request.framing.is_odd() => return Judged::Other,
+        // The rest of the head is not its body.
+        _ if cut && request.framing.encoding.is_none() => {
+            request_body.min(request.framing.length.unwrap_or(0))
+        }
         _ if cut => request_body,
         Body::Length(length) if request_body == length || (over && slack(request_body, length)) => {
             length

@@ -124,6 +124,10 @@ impl Conversation {
                 Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
                     cx.counters.bump(why);
                     self.ask(&request, since, Body::Turn, cx);
+                    if let (None, Some(open)) = (request.framing.encoding, self.queue.back_mut()) {
+                        // The rest of the head is not its body.
+                        open.declared = Some(request.framing.length.unwrap_or(0));
+                    }
                 }
                 Head::Garbage(method) => self.garbage(way, since, method, held.len(), cx),
                 Head::Little => self.garbage(way, since, None, held.len(), cx),
@@ -169,6 +173,7 @@ impl Conversation {
                 begun,
                 pid: cx.pid,
                 body: 0,
+                declared: None,
             },
             cx,
         );
