@@ -11,11 +11,11 @@ use agent_common::{
     settings::ABSENT,
 };
 use aya_ebpf::{
-    helpers::generated::{
-        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
-        bpf_get_smp_processor_id,
-    },
     EbpfContext,
+    helpers::generated::{
+        bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_smp_processor_id,
+        bpf_ktime_get_ns, bpf_task_pt_regs,
+    },
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -23,7 +23,7 @@ use aya_ebpf::{
 use crate::{
     conn::{BLIND, CONNECTING, Conn, NO_DIRECTION, OFF},
     kread::{Memory, Typed},
-    maps, turn, user,
+    maps, spare, turn, user,
 };
 
 const AF_UNIX: u16 = 1;
@@ -40,7 +40,7 @@ pub(crate) const OUT: u8 = 1;
 #[btf_tracepoint(function = "sock_recv_length")]
 pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
     let (ret, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if ret > 0 && flags & MSG_PEEK == 0 {
+    if ret > 0 && flags & MSG_PEEK == 0 && spare::take() {
         typed(ctx.arg(0), IN, ret);
     }
     0
@@ -50,7 +50,7 @@ pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_send_length")]
 pub(crate) fn sock_send(ctx: BtfTracePointContext) -> i32 {
     let ret: i32 = ctx.arg(1);
-    if ret > 0 {
+    if ret > 0 && spare::take() {
         typed(ctx.arg(0), OUT, ret);
     }
     0
@@ -134,7 +134,7 @@ fn sock_of(socket: *const u8) -> *const u8 {
 
 /// Tiers 1 and 2: the socket is a pointer that the verifier knows.
 #[inline(always)]
-fn typed(sk: *const u8, direction: u8, ret: i32) {
+pub(crate) fn typed(sk: *const u8, direction: u8, ret: i32) {
     if sk.is_null() || maps::watch().get(|w| &w.empty) != 0 {
         return;
     }
@@ -231,10 +231,7 @@ pub(crate) unsafe fn positions<M: Memory>(sk: *const u8) -> [u32; 2] {
         if tcp.is_null() {
             return [0, 0];
         }
-        [
-            M::read(tcp, offsets.get(|s| &s.copied_seq)),
-            M::read(tcp, offsets.get(|s| &s.write_seq)),
-        ]
+        [M::read(tcp, offsets.get(|s| &s.copied_seq)), M::read(tcp, offsets.get(|s| &s.write_seq))]
     }
 }
 
@@ -285,12 +282,8 @@ unsafe fn peer<M: Memory>(sk: *const u8) -> Peer {
         let mut words = [0u32; 4];
         if family == AF_INET6 && offsets.get(|s| &s.v6_daddr) != ABSENT {
             let at = offsets.get(|s| &s.v6_daddr);
-            words = [
-                M::read(sk, at),
-                M::read(sk, at + 4),
-                M::read(sk, at + 8),
-                M::read(sk, at + 12),
-            ];
+            words =
+                [M::read(sk, at), M::read(sk, at + 4), M::read(sk, at + 8), M::read(sk, at + 12)];
         } else {
             words[2] = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
             words[3] = M::read(sk, offsets.get(|s| &s.daddr));

@@ -156,9 +156,7 @@ pub(crate) fn keep_tail(conn: &mut Conn) {
 #[inline(always)]
 fn eight(conn: &Conn, at: u64) -> u64 {
     // SAFETY: 511 + 8 are within the buffer.
-    unsafe {
-        conn.heads.as_ptr().add(bound(at, ASK_MASK) as usize).cast::<u64>().read_unaligned()
-    }
+    unsafe { conn.heads.as_ptr().add(bound(at, ASK_MASK) as usize).cast::<u64>().read_unaligned() }
 }
 
 /// Looks at the next eight bytes. Not 0 at the end of the head's bytes, or where the mark was found.
@@ -212,7 +210,10 @@ pub(crate) fn scan_ask(conn: &mut Conn, from: u64) -> u32 {
         return 0;
     }
     let marked = u64::from(conn.marked);
-    u32::from(u64::from(conn.pair.ask_head) >= marked + 8 && class(eight(conn, marked)) == Class::Ask as u32)
+    u32::from(
+        u64::from(conn.pair.ask_head) >= marked + 8
+            && class(eight(conn, marked)) == Class::Ask as u32,
+    )
 }
 
 /// The class of the ask's first bytes as they stand in its head, once there are eight.

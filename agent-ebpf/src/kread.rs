@@ -2,7 +2,9 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_skc_to_tcp_sock};
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_user, bpf_skc_to_tcp_sock,
+};
 
 /// How kernel memory is read: directly where the verifier knows the pointer's type, else probed.
 pub(crate) trait Memory {

@@ -135,10 +135,7 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the verifier knows the task and its `signal_struct`.
     let (tgid, live): (u32, u32) = unsafe {
         let signal = pointer(task, offsets.get(|t| &t.signal));
-        (
-            Typed::read(task, offsets.get(|t| &t.tgid)),
-            Typed::read(signal, offsets.get(|t| &t.live)),
-        )
+        (Typed::read(task, offsets.get(|t| &t.tgid)), Typed::read(signal, offsets.get(|t| &t.live)))
     };
     if live != 0 {
         return 0;

@@ -7,7 +7,10 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
-#![allow(internal_features, reason = "an atomic addition whose result is not used is one instruction on every kernel")]
+#![allow(
+    internal_features,
+    reason = "an atomic addition whose result is not used is one instruction on every kernel"
+)]
 
 mod calls;
 mod capture;
@@ -19,6 +22,7 @@ mod head;
 mod kread;
 mod life;
 mod maps;
+mod spare;
 mod sweep;
 mod turn;
 mod user;

@@ -49,6 +49,10 @@ pub(crate) static PORTS: Array<u64> = Array::with_max_entries(1024, 0);
 #[map]
 pub(crate) static PROCESSES: HashMap<u32, u8> = HashMap::with_max_entries(8192, 0);
 
+/// Tasks whose call the first program of a hook has taken, until the spare one has seen that.
+#[map]
+pub(crate) static RUNS: Array<u64> = Array::with_max_entries(limit::RUNS, 0);
+
 /// What userspace asks of a sweep: rows that have not moved since this time are skipped.
 #[map]
 pub(crate) static SWEEP_SINCE: Array<u64> = Array::with_max_entries(1, 0);
@@ -56,7 +60,8 @@ pub(crate) static SWEEP_SINCE: Array<u64> = Array::with_max_entries(1, 0);
 /// First bytes of the protocols that userspace knows. A map and no setting: the verifier would
 /// follow every constant through every loop over them.
 #[map]
-pub(crate) static SIGNATURES_KNOWN: Array<Signature> = Array::with_max_entries(SIGNATURES as u32, 0);
+pub(crate) static SIGNATURES_KNOWN: Array<Signature> =
+    Array::with_max_entries(SIGNATURES as u32, 0);
 
 macro_rules! settings {
     ($(#[doc = $doc:literal] $name:ident: $type:ty = $value:expr, $read:ident;)*) => {$(
@@ -122,8 +127,16 @@ const NO_TASK: TaskOffsets = TaskOffsets {
     signal: ABSENT,
     reserved: 0,
 };
-const NO_WATCH: Watch =
-    Watch { own: 0, ports_only: 0, ports: 0, processes: 0, unix: 1, empty: 0 };
+const NO_WATCH: Watch = Watch {
+    own: 0,
+    ports_only: 0,
+    ports: 0,
+    processes: 0,
+    unix: 1,
+    empty: 0,
+    spares: 0,
+    miss_every: 0,
+};
 
 settings! {
     #[doc = "Where the fields of sockets stand."]
@@ -145,7 +158,9 @@ pub(crate) fn count(counter: Counter, by: u64) -> u64 {
     // SAFETY: a per-CPU value of a map. Programs of one CPU can preempt each other (kernel 5.15 and
     // newer): the addition is atomic, which costs little on a line that no other CPU writes.
     unsafe {
-        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(place, by);
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(
+            place, by,
+        );
         *place
     }
 }

@@ -11,17 +11,13 @@
 
 use agent_common::{
     counter::Counter,
-    limit::{
-        ANSWER_HEAD, ASK_HEAD, FOLLOW_PER_TURN, FULL_PER_TURN, OPAQUE_AFTER, verdict_place,
-    },
+    limit::{ANSWER_HEAD, ASK_HEAD, FOLLOW_PER_TURN, FULL_PER_TURN, OPAQUE_AFTER, verdict_place},
     record::{End, Turn, flag},
     signature::Class,
 };
 
 use crate::{
-    conn::{
-        ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS,
-    },
+    conn::{ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS},
     emit, head,
     kread::pick,
     maps,
