@@ -127,6 +127,7 @@ const NO_TASK: TaskOffsets = TaskOffsets {
     signal: ABSENT,
     reserved: 0,
 };
+<<<<<<< HEAD
 const NO_WATCH: Watch = Watch {
     own: 0,
     ports_only: 0,
@@ -137,6 +138,10 @@ const NO_WATCH: Watch = Watch {
     spares: 0,
     miss_every: 0,
 };
+=======
+const NO_WATCH: Watch =
+    Watch { own: 0, ports_only: 0, ports: 0, processes: 0, unix: 1, high_water: u32::MAX, reserved: 0, empty: 0 };
+>>>>>>> main
 
 settings! {
     #[doc = "Where the fields of sockets stand."]
