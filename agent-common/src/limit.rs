@@ -37,3 +37,5 @@ pub const VERDICTS: u32 = 1 << 14;
 pub const fn verdict_place(conn: u64) -> u32 {
     ((conn >> 8) & (VERDICTS as u64 - 1)) as u32
 }
+/// Places for tasks that are between the two programs of one hook.
+pub const RUNS: u32 = 1 << 12;

@@ -156,4 +156,9 @@ pub struct Watch {
     pub reserved: u32,
     /// Non-zero: programs only count their calls and leave; the bench's "empty programs".
     pub empty: u32,
+    /// Non-zero: every hook of tier 1 has a second program, for the runs of the first that the kernel
+    /// leaves out.
+    pub spares: u32,
+    /// Non-zero: the first ones leave out one run in so many, at random, as the kernel would. For tests.
+    pub miss_every: u32,
 }

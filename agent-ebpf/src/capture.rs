@@ -23,7 +23,7 @@ use aya_ebpf::{
 use crate::{
     conn::{BLIND, CONNECTING, Conn, NO_DIRECTION, OFF},
     kread::{Memory, Typed},
-    maps, turn, user,
+    maps, spare, turn, user,
 };
 
 const AF_UNIX: u16 = 1;
@@ -40,7 +40,7 @@ pub(crate) const OUT: u8 = Direction::Out as u8;
 #[btf_tracepoint(function = "sock_recv_length")]
 pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
     let (ret, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if ret > 0 && flags & MSG_PEEK == 0 {
+    if ret > 0 && flags & MSG_PEEK == 0 && spare::take() {
         typed(ctx.arg(0), IN, ret);
     }
     0
@@ -50,7 +50,7 @@ pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_send_length")]
 pub(crate) fn sock_send(ctx: BtfTracePointContext) -> i32 {
     let ret: i32 = ctx.arg(1);
-    if ret > 0 {
+    if ret > 0 && spare::take() {
         typed(ctx.arg(0), OUT, ret);
     }
     0
@@ -134,7 +134,7 @@ fn sock_of(socket: *const u8) -> *const u8 {
 
 /// Tiers 1 and 2: the socket is a pointer that the verifier knows.
 #[inline(always)]
-fn typed(sk: *const u8, direction: u8, ret: i32) {
+pub(crate) fn typed(sk: *const u8, direction: u8, ret: i32) {
     if sk.is_null() || maps::watch().get(|w| &w.empty) != 0 {
         return;
     }

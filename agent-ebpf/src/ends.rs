@@ -29,8 +29,15 @@ const TCP_CLOSE: i32 = 7;
 /// State in socket storage (tiers 1 and 2).
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
+    debug!(&ctx, "socket state {}", ctx.arg::<i32>(2));
+    state(&ctx);
+    0
+}
+
+/// What [`sock_state`] does. Does nothing the second time, but for a connect that begins again.
+#[inline(always)]
+pub(crate) fn state(ctx: &BtfTracePointContext) {
     let (sk, old, new): (*const u8, i32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
-    debug!(&ctx, "socket state {}", new);
     if new == TCP_SYN_SENT || new == TCP_CLOSE {
         // SAFETY: the verifier knows `sk`.
         unsafe {
@@ -40,7 +47,6 @@ pub(crate) fn sock_state(ctx: BtfTracePointContext) -> i32 {
             }
         }
     }
-    0
 }
 
 /// State by the socket's address (tier 3).

@@ -22,6 +22,7 @@ mod head;
 mod kread;
 mod life;
 mod maps;
+mod spare;
 mod sweep;
 mod turn;
 mod user;

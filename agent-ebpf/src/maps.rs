@@ -49,6 +49,10 @@ pub(crate) static PORTS: Array<u64> = Array::with_max_entries(1024, 0);
 #[map]
 pub(crate) static PROCESSES: HashMap<u32, u8> = HashMap::with_max_entries(8192, 0);
 
+/// Tasks whose call the first program of a hook has taken, until the spare one has seen that.
+#[map]
+pub(crate) static RUNS: Array<u64> = Array::with_max_entries(limit::RUNS, 0);
+
 /// What userspace asks of a sweep: rows that have not moved since this time are skipped.
 #[map]
 pub(crate) static SWEEP_SINCE: Array<u64> = Array::with_max_entries(1, 0);
@@ -130,8 +134,10 @@ const NO_WATCH: Watch = Watch {
     processes: 0,
     unix: 1,
     high_water: u32::MAX,
-    reserved: 0,
     empty: 0,
+    spares: 0,
+    miss_every: 0,
+    reserved: 0,
 };
 
 settings! {

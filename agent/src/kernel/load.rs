@@ -9,6 +9,7 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Array, MapData},
     programs::{BtfTracePoint, FExit, Iter, Program},
+    util::KernelVersion,
 };
 use zerocopy::IntoBytes;
 
@@ -17,7 +18,7 @@ use super::{
     debug::Debug,
     maps::Kernel,
     offsets::{self, Need},
-    probe::{ALL, Hook, Probe, Report, State},
+    probe::{ALL, Hook, Probe, Report, SPARE, State},
     sweep::Sweep,
 };
 
@@ -84,6 +85,9 @@ pub struct Options {
     pub ring_bytes: u32,
     /// The programs do nothing: what is measured is the hooks.
     pub empty: bool,
+    /// Tier 1 leaves out one run in so many, as a kernel would that preempts programs; 0 for none. For
+    /// tests.
+    pub miss_every: u32,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
 }
@@ -163,6 +167,11 @@ fn absent_hooks(types: &Types) -> Vec<&'static str> {
     ALL.iter().map(|probe| probe.hook).filter(|hook| !there(*hook)).map(Hook::name).collect()
 }
 
+/// Whether a program on a tracepoint can be preempted: since 7.0.
+fn preempts_programs() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(7, 0, 0))
+}
+
 fn hand_over_signatures(bpf: &mut Ebpf) -> Result<(), Error> {
     const MAP: &str = "SIGNATURES_KNOWN";
     let used = |e| Error::MapUse(MAP, Box::new(e));
@@ -189,6 +198,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
     drop(types);
+    let spares = options.miss_every != 0 || preempts_programs();
     let ring_bytes = match options.ring_bytes {
         0 => RING_BYTES,
         asked => asked.clamp(1 << 16, 1 << 30).next_power_of_two(),
@@ -202,6 +212,8 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         high_water: ring_bytes / 8,
         reserved: 0,
         empty: u32::from(options.empty),
+        spares: u32::from(spares),
+        miss_every: options.miss_every,
     };
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let mut bpf = EbpfLoader::new()
@@ -223,6 +235,10 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         if absent.contains(&probe.hook.name()) {
             // What is not there is done elsewhere in this kernel.
             return Some(State::Disabled { why: "this kernel does not have the hook".to_owned() });
+        }
+        if !spares && probe.program.ends_with(SPARE) {
+            let why = "this kernel does not preempt programs on tracepoints".to_owned();
+            return Some(State::Disabled { why });
         }
         let field = if probe.tiers == Tier::Calls.bit() {
             walk

@@ -49,6 +49,10 @@ impl Hook {
     }
 }
 
+/// What the names of second programs end with: they stand behind the first on the same hook, where
+/// the kernel leaves out runs of programs that it may preempt.
+pub(crate) const SPARE: &str = "_spare";
+
 /// One program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
@@ -106,6 +110,27 @@ pub(crate) const ALL: &[Probe] = &[
         4,
         true,
         "the last exchange of a connection, failed connects, resets",
+    ),
+    probe(
+        "sock_recv_spare",
+        Hook::Tracepoint("sock_recv_length"),
+        1,
+        false,
+        "bytes read while another program on the same processor is preempted",
+    ),
+    probe(
+        "sock_send_spare",
+        Hook::Tracepoint("sock_send_length"),
+        1,
+        false,
+        "bytes written while another program on the same processor is preempted",
+    ),
+    probe(
+        "sock_state_spare",
+        Hook::Tracepoint("inet_sock_set_state"),
+        1,
+        false,
+        "connections that end while another program on the same processor is preempted",
     ),
     probe(
         "process_exec",
