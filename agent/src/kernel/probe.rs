@@ -108,6 +108,20 @@ pub(crate) const ALL: &[Probe] = &[
         "the last exchange of a connection, failed connects, resets",
     ),
     probe(
+        "sock_gone",
+        Hook::Tracepoint("tcp_destroy_sock"),
+        1 | 2,
+        false,
+        "exchanges whose answer is read after the connection has ended",
+    ),
+    probe(
+        "sock_gone_by_sock",
+        Hook::Tracepoint("tcp_destroy_sock"),
+        4,
+        false,
+        "exchanges whose answer is read after the connection has ended",
+    ),
+    probe(
         "process_exec",
         Hook::Tracepoint("sched_process_exec"),
         7,
