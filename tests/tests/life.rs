@@ -275,8 +275,7 @@ fn an_agent_that_comes_under_load_makes_nothing_up() -> anyhow::Result<()> {
     let cut = metrics.asked("joined-client", &[]) - asked;
     ensure!(asked > 1000, "{asked} requests were seen: {lost}");
     assert!(cut <= CONNECTIONS, "{cut} requests were cut off");
-    // One of each connection may have been half over when the agent came: the hooks of the one
-    // direction are there before those of the other.
+    // One of each connection may have been half over when the agent came.
     let (served, all) = (metrics.served("joined-server", &WHOLE), asked + cut);
     assert!(served.abs_diff(all) <= CONNECTIONS, "{served} served, {all} asked: {lost}");
     assert!(metrics.served("joined-server", &[]) - served <= CONNECTIONS);
