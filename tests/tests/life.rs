@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 use steth_tests::agent::{Agent, free_port};
 use steth_tests::program::{Program, Scratch, command, connect, run};
 use steth_tests::scripts::{python, python_server};
@@ -49,8 +50,8 @@ fn answering(service: &str, port: u16) -> anyhow::Result<Program> {
 /// Memory of the agent and of its maps.
 fn memory(agent: &Agent) -> anyhow::Result<(u64, u64)> {
     let status = agent.status()?;
-    let of = |key: &str| status["agent"][key].as_u64().context("a number");
-    Ok((of("rss_bytes")?, of("map_bytes")?))
+    let of = |key: &str| status.pointer(key).and_then(Value::as_u64).context("a number");
+    Ok((of("/agent/rss_bytes")?, of("/agent/map_bytes")?))
 }
 
 /// What the agent may grow by between the first half of the processes and the second: its allocator
