@@ -32,6 +32,10 @@ pub struct SockOffsets {
     pub write_seq: u32,
     /// `tcp_sock.copied_seq`
     pub copied_seq: u32,
+    /// `tcp_sock.rcv_nxt`
+    pub rcv_nxt: u32,
+    /// `sock.sk_receive_queue.qlen`
+    pub queued: u32,
     /// `inet_connection_sock.icsk_ack.lrcvtime`
     pub lrcvtime: u32,
     /// `socket.sk`

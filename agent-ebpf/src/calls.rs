@@ -61,7 +61,7 @@ fn call(number: u32) -> Option<Call> {
 #[btf_tracepoint(function = "sys_exit")]
 pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let (regs, ret): (*const u8, i64) = (ctx.arg(0), ctx.arg(1));
-    if ret > 0 && maps::watch().get(|w| &w.empty) == 0 {
+    if ret > 0 && maps::is_on() {
         // SAFETY: the verifier knows `regs`; everything further is probed.
         unsafe { by_call(regs, ret as u64) };
     }

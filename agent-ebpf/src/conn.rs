@@ -109,6 +109,6 @@ pub(crate) struct Conn {
     pub(crate) reserved: u8,
     /// Where in the ask's head the first message's head ends; 0 while unknown.
     pub(crate) marked: u32,
-    /// Keeps the size a multiple of eight.
-    pub(crate) reserved2: u32,
+    /// The connection is over and has bytes to be read: its error, plus one. Else 0.
+    pub(crate) held: u32,
 }

@@ -1,11 +1,16 @@
 //! How sockets begin and end: connects that fail, exchanges that are cut off.
 //!
-//! Hook: `inet_sock_set_state(sk, oldstate, newstate)`, kernel 4.16. Emits `Pair`, `Close` and
-//! `ConnectFailed`. The end may come in an interrupt: who the socket belongs to was noted before.
+//! Hooks: `inet_sock_set_state(sk, oldstate, newstate)`, `tcp_destroy_sock(sk)`, kernel 4.16. Emits
+//! `Pair`, `Close` and `ConnectFailed`. The end may come in an interrupt: who the socket belongs to
+//! was noted before.
+//!
+//! A connection may be over (reset, or both ends said they are done) while its last answer waits to
+//! be read. Such a socket is held until the program closes it.
 
 use agent_common::{
     counter::Counter,
     record::{ConnectFailed, End, Kind},
+    settings::ABSENT,
 };
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
@@ -24,7 +29,12 @@ use crate::{
 };
 
 const TCP_SYN_SENT: i32 = 2;
+const TCP_FIN_WAIT2: i32 = 5;
+const TCP_TIME_WAIT: i32 = 6;
 const TCP_CLOSE: i32 = 7;
+const TCP_CLOSE_WAIT: i32 = 8;
+const TCP_LAST_ACK: i32 = 9;
+const TCP_CLOSING: i32 = 11;
 
 /// State in socket storage (tiers 1 and 2).
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -58,12 +68,82 @@ pub(crate) fn sock_state_by_sock(ctx: BtfTracePointContext) -> i32 {
         if !conn.is_null() {
             // SAFETY: the verifier knows `sk`, and a map value that is not null.
             unsafe { changed(&mut *conn, sk, old, new) };
-            if new == TCP_CLOSE {
+            // SAFETY: as above.
+            if new == TCP_CLOSE && unsafe { (*conn).held } == 0 {
                 let _ = maps::CONNS_BY_SOCK.remove(sk as u64);
             }
         }
     }
     0
+}
+
+/// The program is done with the socket: state in socket storage.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+pub(crate) fn sock_gone(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: the verifier knows `sk`.
+    unsafe {
+        let conn = maps::storage(sk, false);
+        if !conn.is_null() {
+            gone(&mut *conn, sk);
+        }
+    }
+    0
+}
+
+/// The same by the socket's address.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+pub(crate) fn sock_gone_by_sock(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    let conn = maps::by_sock(sk as u64, false);
+    if !conn.is_null() {
+        // SAFETY: the verifier knows `sk`, and a map value that is not null.
+        unsafe { gone(&mut *conn, sk) };
+        let _ = maps::CONNS_BY_SOCK.remove(sk as u64);
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn gone(conn: &mut Conn, sk: *const u8) {
+    if conn.held == 0 {
+        return;
+    }
+    // SAFETY: as for the callers; a helper without arguments.
+    unsafe {
+        let seq = capture::positions::<Typed>(sk);
+        end(conn, (conn.held - 1) as u16, bpf_ktime_get_ns(), TCP_CLOSE, seq, 0);
+    }
+}
+
+#[inline(always)]
+unsafe fn end(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2], fin: u32) {
+    ended(conn, errno, time, old, seq, fin);
+    conn.held = 0;
+    conn.pair.conn = 0;
+    conn.phase = IDLE;
+    conn.mode = BLIND;
+}
+
+/// What stands in the socket unread, the end of the stream included, and whether the program has
+/// read as far as that end.
+#[inline(always)]
+unsafe fn rest(sk: *const u8, old: i32, copied: u32) -> (u32, u32) {
+    let offsets = maps::sock();
+    if offsets.get(|s| &s.rcv_nxt) == ABSENT {
+        return (0, 1);
+    }
+    // SAFETY: the verifier knows `sk`.
+    unsafe {
+        let tcp = Typed::tcp(sk);
+        if tcp.is_null() {
+            return (0, 1);
+        }
+        let next: u32 = Typed::read(tcp, offsets.get(|s| &s.rcv_nxt));
+        let unread = next.wrapping_sub(copied);
+        let other_done = matches!(old, TCP_TIME_WAIT | TCP_CLOSE_WAIT | TCP_LAST_ACK | TCP_CLOSING);
+        (unread, u32::from(unread == 0 && other_done))
+    }
 }
 
 #[inline(always)]
@@ -83,18 +163,27 @@ unsafe fn changed(conn: &mut Conn, sk: *const u8, old: i32, new: i32) {
                 conn.mode = CONNECTING;
                 conn.last[1] = time;
             }
+            conn.held = 0;
             return;
         }
+        let (unread, fin) = rest(sk, old, seq[0]);
         let errno: u32 = Typed::read(sk, maps::sock().get(|s| &s.err));
-        ended(conn, errno as u16, time, old, seq);
-        conn.pair.conn = 0;
-        conn.phase = IDLE;
-        conn.mode = BLIND;
+        // The end of the stream counts as one. A program that closes has thrown away what waited.
+        let ends = u32::from(old == TCP_FIN_WAIT2 || old == TCP_CLOSE_WAIT || old == TCP_CLOSING);
+        let queued = maps::sock().get(|s| &s.queued);
+        if unread > ends && queued != ABSENT && conn.mode != CONNECTING && conn.pair.conn != 0 {
+            let queued: u32 = Typed::read(sk, queued);
+            if queued != 0 {
+                conn.held = (errno & 0xfff) + 1;
+                return;
+            }
+        }
+        end(conn, errno as u16, time, old, seq, fin);
     }
 }
 
 #[inline(always)]
-fn ended(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2]) {
+fn ended(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2], fin: u32) {
     if conn.pair.conn == 0 {
         return;
     }
@@ -104,9 +193,9 @@ fn ended(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2]) {
         }
         return;
     }
-    // What was read past every hook (splice); the end of the stream counts one itself.
-    let unread = seq[0].wrapping_sub(conn.seq[0]);
-    let skipped = if unread as i32 > 1 { u64::from(unread - 1) } else { 0 };
+    // What was read past every hook (splice), less the end of the stream if that was read too.
+    let unread = seq[0].wrapping_sub(conn.seq[0]).wrapping_sub(fin);
+    let skipped = if unread as i32 > 0 { u64::from(unread) } else { 0 };
     conn.pos[0] += skipped;
     if conn.mode == FOLLOW || conn.mode == FULL {
         emit::close(conn, errno, time);

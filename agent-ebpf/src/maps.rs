@@ -57,6 +57,11 @@ pub(crate) static RUNS: Array<u64> = Array::with_max_entries(limit::RUNS, 0);
 #[map]
 pub(crate) static SWEEP_SINCE: Array<u64> = Array::with_max_entries(1, 0);
 
+/// Not 0 once every hook is in place. Before that one direction is seen without the other, and a busy
+/// connection looks as if it pipelined.
+#[map]
+pub(crate) static READY: Array<u32> = Array::with_max_entries(1, 0);
+
 /// First bytes of the protocols that userspace knows. A map and no setting: the verifier would
 /// follow every constant through every loop over them.
 #[map]
@@ -103,6 +108,8 @@ const NO_SOCK: SockOffsets = SockOffsets {
     err: ABSENT,
     write_seq: ABSENT,
     copied_seq: ABSENT,
+    rcv_nxt: ABSENT,
+    queued: ABSENT,
     lrcvtime: ABSENT,
     socket_sk: ABSENT,
     file_private: ABSENT,
@@ -151,6 +158,14 @@ settings! {
     WATCH: Watch = NO_WATCH, watch;
     #[doc = "How many parameters `tcp_recvmsg` has: it lost two over the years."]
     RECVMSG_PARAMETERS: u32 = 5, recvmsg_parameters;
+}
+
+/// Whether every hook is in place, and is to do something.
+#[inline(always)]
+pub(crate) fn is_on() -> bool {
+    // SAFETY: a live map value; userspace writes it once.
+    watch().get(|w| &w.empty) == 0
+        && READY.get(0).is_some_and(|ready| unsafe { core::ptr::read_volatile(ready) } != 0)
 }
 
 /// Adds to a counter; gives what it stands at on this CPU.

@@ -8,7 +8,7 @@ use steth_tests::scripts::{python, python_server};
 use steth_tests::space::Space;
 
 /// The outcomes of a service in a role: status, error type, count.
-fn outcomes(metrics: &Metrics, role: &str, job: &str) -> Vec<(String, String, u64)> {
+fn outcomes(metrics: &Metrics, role: &str, job: &str) -> Vec<(String, String, f64)> {
     let name = format!("http_{role}_request_duration_seconds_count");
     let label = |sample: &steth_tests::metrics::Sample, key: &str| {
         sample.labels.get(key).cloned().unwrap_or_default()
@@ -18,10 +18,10 @@ fn outcomes(metrics: &Metrics, role: &str, job: &str) -> Vec<(String, String, u6
         .map(|sample| {
             let (status, error) =
                 (label(sample, "http_response_status_code"), label(sample, "error_type"));
-            (status, error, sample.value.round() as u64)
+            (status, error, sample.value)
         })
         .collect();
-    outcomes.sort();
+    outcomes.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     outcomes
 }
 
@@ -103,7 +103,7 @@ fn check(cases: &[Case]) -> anyhow::Result<()> {
             [("server", format!("faulty-{i}"), server), ("client", format!("rude-{i}"), client)];
         for (role, job, (status, error)) in sides {
             let got = outcomes(&metrics, role, &job);
-            if got != [((*status).to_owned(), (*error).to_owned(), EACH)] {
+            if got != [((*status).to_owned(), (*error).to_owned(), EACH as f64)] {
                 wrong.push(format!("{path} {end}: {role} has {got:?}, not {status:?} {error:?}"));
             }
         }
@@ -127,11 +127,11 @@ fn the_request_in_hand_of_a_process_that_dies_is_an_outcome() -> anyhow::Result<
     assert!(run(killed).is_err(), "it is killed");
     let metrics = agent.metrics_when(|metrics| metrics.served("dies-waits", &[]) == 2)?;
     let expect =
-        |good| [(String::new(), CLOSED.to_owned(), 1), ("200".to_owned(), String::new(), good)];
-    assert_eq!(outcomes(&metrics, "server", "dies-server"), expect(2));
-    assert_eq!(outcomes(&metrics, "client", "dies-asks"), expect(2));
-    assert_eq!(outcomes(&metrics, "server", "dies-waits"), expect(1));
-    assert_eq!(outcomes(&metrics, "client", "dies-client"), expect(1));
+        |good| [(String::new(), CLOSED.to_owned(), 1.0), ("200".to_owned(), String::new(), good)];
+    assert_eq!(outcomes(&metrics, "server", "dies-server"), expect(2.0));
+    assert_eq!(outcomes(&metrics, "client", "dies-asks"), expect(2.0));
+    assert_eq!(outcomes(&metrics, "server", "dies-waits"), expect(1.0));
+    assert_eq!(outcomes(&metrics, "client", "dies-client"), expect(1.0));
     Ok(())
 }
 
@@ -146,7 +146,7 @@ fn dropped_requests_leave_nothing_to_the_next_user_of_their_descriptor() -> anyh
     let metrics = agent.metrics_when(|metrics| metrics.served("reuse-server", &[]) == 40)?;
     for (role, job) in [("server", "reuse-server"), ("client", "reuse-client")] {
         let expect =
-            [(String::new(), CLOSED.to_owned(), 20), ("200".to_owned(), String::new(), 20)];
+            [(String::new(), CLOSED.to_owned(), 20.0), ("200".to_owned(), String::new(), 20.0)];
         assert_eq!(outcomes(&metrics, role, job), expect, "{job}");
         let seconds = |status: &str| -> f64 {
             let name = format!("http_{role}_request_duration_seconds_sum");

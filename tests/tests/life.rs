@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 use steth_tests::agent::{Agent, free_port};
 use steth_tests::program::{Program, Scratch, command, connect, run};
 use steth_tests::scripts::{python, python_server};
@@ -49,8 +50,8 @@ fn answering(service: &str, port: u16) -> anyhow::Result<Program> {
 /// Memory of the agent and of its maps.
 fn memory(agent: &Agent) -> anyhow::Result<(u64, u64)> {
     let status = agent.status()?;
-    let of = |key: &str| status["agent"][key].as_u64().context("a number");
-    Ok((of("rss_bytes")?, of("map_bytes")?))
+    let of = |key: &str| status.pointer(key).and_then(Value::as_u64).context("a number");
+    Ok((of("/agent/rss_bytes")?, of("/agent/map_bytes")?))
 }
 
 /// What the agent may grow by between the first half of the processes and the second: its allocator
@@ -275,8 +276,7 @@ fn an_agent_that_comes_under_load_makes_nothing_up() -> anyhow::Result<()> {
     let cut = metrics.asked("joined-client", &[]) - asked;
     ensure!(asked > 1000, "{asked} requests were seen: {lost}");
     assert!(cut <= CONNECTIONS, "{cut} requests were cut off");
-    // One of each connection may have been half over when the agent came: the hooks of the one
-    // direction are there before those of the other.
+    // One of each connection may have been half over when the agent came.
     let (served, all) = (metrics.served("joined-server", &WHOLE), asked + cut);
     assert!(served.abs_diff(all) <= CONNECTIONS, "{served} served, {all} asked: {lost}");
     assert!(metrics.served("joined-server", &[]) - served <= CONNECTIONS);

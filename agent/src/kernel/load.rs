@@ -184,6 +184,15 @@ fn hand_over_signatures(bpf: &mut Ebpf) -> Result<(), Error> {
     Ok(())
 }
 
+/// Every hook is in place: from here on they tell what they see.
+fn begin(bpf: &mut Ebpf) -> Result<(), Error> {
+    const MAP: &str = "READY";
+    let used = |e| Error::MapUse(MAP, Box::new(e));
+    let map = bpf.map_mut(MAP).ok_or(Error::Map(MAP))?;
+    let mut map: Array<&mut MapData, u32> = Array::try_from(map).map_err(used)?;
+    map.set(0, 1, 0).map_err(used)
+}
+
 /// Loads `object` and attaches what this kernel allows.
 pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let object = object.ok_or(Error::NoPrograms)?;
@@ -291,6 +300,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         }
     }
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
+    begin(&mut bpf)?;
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {
             let why = format!("capture tier {} does not need it", tier.number());

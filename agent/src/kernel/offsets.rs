@@ -72,6 +72,8 @@ pub fn resolve(types: &Types) -> (SockOffsets, TaskOffsets, Vec<Missing>) {
         err: "sock"."sk_err" Capture,
         write_seq: "tcp_sock"."write_seq" Capture,
         copied_seq: "tcp_sock"."copied_seq" Capture,
+        rcv_nxt: "tcp_sock"."rcv_nxt" Optional,
+        queued: "sock"."sk_receive_queue.qlen" Optional,
         lrcvtime: "inet_connection_sock"."icsk_ack.lrcvtime" Optional,
         socket_sk: "socket"."sk" Walk,
         file_private: "file"."private_data" Walk,

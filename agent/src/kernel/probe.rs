@@ -133,6 +133,20 @@ pub(crate) const ALL: &[Probe] = &[
         "connections that end while another program on the same processor is preempted",
     ),
     probe(
+        "sock_gone",
+        Hook::Tracepoint("tcp_destroy_sock"),
+        1 | 2,
+        false,
+        "exchanges whose answer is read after the connection has ended",
+    ),
+    probe(
+        "sock_gone_by_sock",
+        Hook::Tracepoint("tcp_destroy_sock"),
+        4,
+        false,
+        "exchanges whose answer is read after the connection has ended",
+    ),
+    probe(
         "process_exec",
         Hook::Tracepoint("sched_process_exec"),
         7,

@@ -28,6 +28,8 @@ use crate::pipeline::{self, Pipeline};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
+/// The nice value of the thread that empties the ring.
+const URGENCY: i32 = -10;
 /// For the last push at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -209,7 +211,12 @@ async fn serve(
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let pipeline = std::thread::Builder::new()
         .name("steth-pipeline".to_owned())
-        .spawn(move || turnstile.run(&bell, outlets))?;
+        .spawn(move || {
+        // The ring fills while this thread waits for a processor: it goes before those it observes,
+        // and needs little. Without the privilege it takes its turn like any other.
+        let _ = rustix::process::setpriority_process(None, URGENCY);
+        turnstile.run(&bell, outlets)
+    })?;
 
     if shows {
         let lines = ring.clone();

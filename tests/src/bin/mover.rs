@@ -199,9 +199,9 @@ fn fetch(by: By, port: u16, rate: u64) -> Result<()> {
     let mut taker = Taker::new(by)?;
     let mut got = rest.len() as u64;
     while got < size {
-        let taken = taker.take(&mut stream, upto(size - got, CHUNK))?;
-        ensure!(taken > 0, "the stream ended after {got} bytes");
-        got += taken as u64;
+        let more = taker.take(&mut stream, upto(size - got, CHUNK))?;
+        ensure!(more > 0, "the stream ended after {got} bytes");
+        got += more as u64;
         let due = Duration::from_secs_f64(got as f64 / rate as f64);
         // The last bytes are in: nothing is waited for behind them.
         if got < size {
