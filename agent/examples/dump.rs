@@ -2,7 +2,8 @@
 #![allow(clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::print_stdout)]
 use steth::kernel::*;
 fn main() {
-    let raw = std::fs::read(std::env::var("OBJ").unwrap_or("target/kernel/steth.o".into())).unwrap();
+    let raw =
+        std::fs::read(std::env::var("OBJ").unwrap_or("target/kernel/steth.o".into())).unwrap();
     let tier = match std::env::var("TIER").as_deref() {
         Ok("1") => TierChoice::Only(Tier::Sockets),
         Ok("2") => TierChoice::Only(Tier::Protocols),

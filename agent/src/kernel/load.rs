@@ -279,7 +279,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
             reports.push(report(probe, State::Disabled { why }));
         }
     }
-        drop(btf);
+    drop(btf);
     super::trim::give_back();
     Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
 }

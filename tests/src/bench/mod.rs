@@ -107,7 +107,8 @@ fn saturated(sums: &[Round]) -> String {
 
 fn half_load(bench: &Bench, plan: &Plan, sums: &[Round]) -> anyhow::Result<String> {
     let rate = sums.first().map_or(10_000.0, |base| base.rate / 2.0).min(40_000.0);
-    let mut out = format!("\nAt {rate:.0} requests/s (half load, at most what the pacer holds): latency.\n");
+    let mut out =
+        format!("\nAt {rate:.0} requests/s (half load, at most what the pacer holds): latency.\n");
     let _ = writeln!(out, "variant           p50 us  ratio  p99 us  ratio  sent/s");
     let mut base = None;
     for variant in VARIANTS {
