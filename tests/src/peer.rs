@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -16,6 +17,8 @@ use crate::program::{Scratch, command, listens};
 
 /// How long a peer may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// One thing that a peer does. Texts are the bytes themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -132,7 +135,9 @@ impl Peer {
         place: &Place,
         script: &[Step],
     ) -> anyhow::Result<Self> {
-        let script = scratch.file(&format!("{name}.json"), serde_json::to_vec(script)?)?;
+        // Several may have one name.
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let script = scratch.file(&format!("{name}-{number}.json"), serde_json::to_vec(script)?)?;
         let mut command: Command = command(binary, name);
         command.arg(if end == End::Listen { "listen" } else { "connect" });
         command.arg(place.word()).arg(script);

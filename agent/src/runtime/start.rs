@@ -209,14 +209,13 @@ async fn serve(
     let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
-    let pipeline = std::thread::Builder::new()
-        .name("steth-pipeline".to_owned())
-        .spawn(move || {
-        // The ring fills while this thread waits for a processor: it goes before those it observes,
-        // and needs little. Without the privilege it takes its turn like any other.
-        let _ = rustix::process::setpriority_process(None, URGENCY);
-        turnstile.run(&bell, outlets)
-    })?;
+    let pipeline =
+        std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || {
+            // The ring fills while this thread waits for a processor: it goes before those it observes,
+            // and needs little. Without the privilege it takes its turn like any other.
+            let _ = rustix::process::setpriority_process(None, URGENCY);
+            turnstile.run(&bell, outlets)
+        })?;
 
     if shows {
         let lines = ring.clone();

@@ -108,12 +108,34 @@ fn each_shape_over_tcp_is_counted_once_at_both_ends() -> Result<()> {
     run("tcp", &[], false, &[])
 }
 
+/// Where only system calls are seen, one call may have moved several messages.
+const UNSEEN_BY_CALLS: &[&str] = &["head-in-many-messages", "request-a-message"];
+
 #[test]
 fn each_shape_is_counted_alike_where_only_system_calls_are_seen() -> Result<()> {
-    run("tier3", &["--capture-tier", "3"], false, &[])
+    run("tier3", &["--capture-tier", "3"], false, UNSEEN_BY_CALLS)
 }
+
+/// What is told differently of a Unix socket.
+const UNIX: &[&str] = &[
+    // Nothing tells that it was closed, which is where these end.
+    "until-close",
+    "until-close-at-once",
+    "vectored-many",
+    // The first 4 KiB of a turn are carried: the end of the chunks, the later answers and the end
+    // of the head are not.
+    "chunked-long",
+    "pipeline-large",
+    "heads-of-64-kib",
+    // The first eight bytes, by which a request is recognised, are not told on.
+    "heads-by-bytes",
+    "long-heads-by-bytes",
+    // More is seen than over TCP.
+    "long-body-then-get",
+    "impatient-long",
+];
 
 #[test]
 fn each_shape_over_a_unix_socket_is_counted_once_at_both_ends() -> Result<()> {
-    run("unix", &[], true, &[])
+    run("unix", &[], true, UNIX)
 }
