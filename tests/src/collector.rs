@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running collector with both receivers.
 pub struct Collector {
     program: Option<Program>,
+    /// How often it was started: each time it writes another file, since the last one may be torn.
+    starts: usize,
     service: String,
     grpc: u16,
     http: u16,
@@ -54,6 +56,7 @@ impl Collector {
         }
         let mut collector = Self {
             program: None,
+            starts: 0,
             service: name.to_owned(),
             grpc: free_port()?,
             http: free_port()?,
@@ -65,14 +68,15 @@ impl Collector {
 
     /// Starts it again at the same ports, with what it has received so far kept.
     pub fn come_back(&mut self) -> anyhow::Result<()> {
+        self.starts += 1;
         let Self { grpc, http, scratch, .. } = &*self;
         let config = format!(
             "receivers:\n  otlp:\n    protocols:\n      grpc: {{endpoint: 127.0.0.1:{grpc}}}\n      \
              http: {{endpoint: 127.0.0.1:{http}}}\n\
-             exporters:\n  file: {{path: {}, append: true, flush_interval: 50ms}}\n\
+             exporters:\n  file: {{path: {}, flush_interval: 50ms}}\n\
              service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n    \
              metrics: {{receivers: [otlp], exporters: [file]}}\n",
-            self.file().display()
+            self.file(self.starts).display()
         );
         let config = scratch.file("collector.yaml", config)?;
         let mut command = command(binary()?.context("it was there")?, &self.service);
@@ -97,13 +101,17 @@ impl Collector {
         format!("http://127.0.0.1:{}", self.http)
     }
 
-    fn file(&self) -> PathBuf {
-        self.scratch.path().join("received.jsonl")
+    fn file(&self, start: usize) -> PathBuf {
+        self.scratch.path().join(format!("received-{start}.jsonl"))
     }
 
     /// Everything received by now, in the order it came.
     pub fn received(&self) -> anyhow::Result<Received> {
-        Received::read(&self.file())
+        let mut received = Received::default();
+        for start in 1..=self.starts {
+            received.read(&self.file(start))?;
+        }
+        Ok(received)
     }
 
     /// Asks again until `wanted` says yes; gives the last answer either way.
@@ -182,17 +190,16 @@ impl Point {
 pub struct Received(pub Vec<Point>);
 
 impl Received {
-    fn read(file: &Path) -> anyhow::Result<Self> {
+    fn read(&mut self, file: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         // The last line may be half written.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let mut received = Self::default();
         for line in whole.lines() {
             let request: Value = serde_json::from_str(line)
                 .with_context(|| format!("the collector wrote {line:.200}"))?;
-            received.take(&request);
+            self.take(&request);
         }
-        Ok(received)
+        Ok(())
     }
 
     fn take(&mut self, request: &Value) {
