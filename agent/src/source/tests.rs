@@ -396,7 +396,9 @@ fn an_anonymous_copy_keeps_the_traffic_and_not_the_people() {
     };
     let mut writer = Writer::new(Vec::new(), &header(), u64::MAX).unwrap();
     let mut batch = Batch::default();
-    [executed(7), executed(8), asked(7), exit(8), exit(7)].iter().for_each(|r| batch.push(r));
+    for record in [executed(7), executed(8), asked(7), exit(8), exit(7)] {
+        batch.push(&record);
+    }
     writer.records(&batch).unwrap();
     writer.note(&Note::Process(Pid(7), Ok(process(7)))).unwrap();
     writer.note(&Note::Process(Pid(8), Ok(process(8)))).unwrap();
