@@ -25,8 +25,9 @@ pub const OPAQUE_AFTER: u8 = 4;
 pub const EXEC_ARGS: usize = 512;
 /// Bytes of a new program's environment that cross to userspace.
 pub const EXEC_ENV: usize = 4096;
-/// Bytes of the event ring.
-pub const RING_BYTES: u32 = 8 << 20;
+/// Bytes of the event ring unless userspace asks for another size. The agent maps it twice, which
+/// shows in its resident size.
+pub const RING_BYTES: u32 = 4 << 20;
 /// Places in the verdict table.
 pub const VERDICTS: u32 = 1 << 14;
 

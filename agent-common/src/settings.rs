@@ -150,6 +150,10 @@ pub struct Watch {
     pub processes: u32,
     /// Non-zero: Unix sockets are watched.
     pub unix: u32,
+    /// Userspace is woken before its time when so many bytes wait in the ring.
+    pub high_water: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
     /// Non-zero: programs only count their calls and leave; the bench's "empty programs".
     pub empty: u32,
     /// Non-zero: every hook of tier 1 has a second program, for the runs of the first that the kernel

@@ -37,6 +37,10 @@ pub const SIGNATURES: usize = 16;
 
 impl Signature {
     /// The signature of up to eight first bytes.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "the loop ends at the text's end; a const has no get"
+    )]
     pub const fn of(at: u32, text: &[u8], class: Class) -> Self {
         let (mut value, mut mask, mut i) = (0u64, 0u64, 0);
         while i < text.len() && i < 8 {
@@ -48,6 +52,7 @@ impl Signature {
     }
 
     /// Whether `first` (eight bytes, little-endian) begins with it.
+    #[allow(clippy::inline_always, reason = "the kernel's verifier counts what a call costs")]
     #[inline(always)]
     pub const fn is(&self, first: u64) -> bool {
         self.mask != 0 && first & self.mask == self.value

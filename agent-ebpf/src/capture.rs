@@ -7,7 +7,7 @@
 
 use agent_common::{
     counter::Counter,
-    record::{Kind, Peer, flag},
+    record::{Direction, Kind, Peer, flag},
     settings::ABSENT,
 };
 use aya_ebpf::{
@@ -33,8 +33,8 @@ pub(crate) const IPPROTO_TCP: u16 = 6;
 const SOCK_STREAM: u16 = 1;
 pub(crate) const MSG_PEEK: i32 = 2;
 
-pub(crate) const IN: u8 = 0;
-pub(crate) const OUT: u8 = 1;
+pub(crate) const IN: u8 = Direction::In as u8;
+pub(crate) const OUT: u8 = Direction::Out as u8;
 
 /// Tier 1, receive: emits pairs and segments of any socket that is read.
 #[btf_tracepoint(function = "sock_recv_length")]

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use agent_common::{
     counter::Counter,
-    limit::{RING_BYTES, SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL},
+    limit::{SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL},
     record::{self, Close, End, Kind, Segment, flag},
 };
 use aya_ebpf::{
@@ -13,6 +13,7 @@ use aya_ebpf::{
 };
 
 use crate::{
+    capture::IN,
     conn::Conn,
     kread::bound,
     maps::{self, EVENTS},
@@ -21,13 +22,13 @@ use crate::{
 
 /// Records between two looks at how full the ring is, per CPU; a power of two.
 const LOOK_EVERY: u64 = 64;
-/// Userspace is woken before its time when this much waits.
-const HIGH_WATER: u64 = RING_BYTES as u64 / 8;
 
 /// How a record is to be submitted: quietly, since userspace comes by on its own, unless it is late.
 #[inline(always)]
 fn wake(written: u64) -> u64 {
-    if written & (LOOK_EVERY - 1) == 0 && EVENTS.query(BPF_RB_AVAIL_DATA.into()) > HIGH_WATER {
+    if written & (LOOK_EVERY - 1) == 0
+        && EVENTS.query(BPF_RB_AVAIL_DATA.into()) > u64::from(maps::watch().get(|w| &w.high_water))
+    {
         BPF_RB_FORCE_WAKEUP.into()
     } else {
         BPF_RB_NO_WAKEUP.into()
@@ -148,7 +149,7 @@ const ROUNDS: usize = SEGMENTS_PER_CALL + 8;
 /// Fills in a segment's header; `len` bytes are to follow, and `call.left` after them.
 #[inline(always)]
 unsafe fn header(at: *mut Segment, conn: &Conn, len: u64) {
-    let out = conn.call.direction != 0;
+    let out = conn.call.direction != IN;
     let reached = if out { conn.pos[1] } else { conn.pos[0] };
     // SAFETY: `at` is the beginning of an entry that is ours.
     unsafe {

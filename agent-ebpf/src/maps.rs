@@ -133,6 +133,8 @@ const NO_WATCH: Watch = Watch {
     ports: 0,
     processes: 0,
     unix: 1,
+    high_water: u32::MAX,
+    reserved: 0,
     empty: 0,
     spares: 0,
     miss_every: 0,

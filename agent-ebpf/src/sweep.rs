@@ -8,7 +8,7 @@
 use core::ffi::c_void;
 
 use agent_common::record::{Kind, Pair};
-use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
+use aya_ebpf::{bindings::seq_file, helpers::generated::{bpf_ktime_get_ns, bpf_seq_write}};
 
 use crate::{
     conn::{Conn, FOLLOW, FULL, IDLE, PAIRS},
@@ -42,7 +42,35 @@ pub(crate) fn sweep(context: *const Context) -> i32 {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
 pub(crate) fn sweep_by_sock(context: *const Context) -> i32 {
-    row(context)
+    row(context);
+    forget(context);
+    0
+}
+
+/// How long a Unix socket may stand still before it is taken for gone, in nanoseconds: nothing tells
+/// the end of one, and state kept by address does not die with its socket.
+const STILL: u64 = 120_000_000_000;
+
+#[inline(always)]
+fn forget(context: *const Context) {
+    // SAFETY: the verifier knows the context and what it points to; both are looked at before use.
+    unsafe {
+        let conn = core::ptr::read_volatile(&raw const (*context).value);
+        let key: *const u64 = core::ptr::read_volatile(&raw const (*context).key).cast();
+        if conn.is_null() || key.is_null() || core::ptr::read_volatile(&raw const (*conn).unix) == 0
+        {
+            return;
+        }
+        let last = [
+            core::ptr::read_volatile(&raw const (*conn).last[0]),
+            core::ptr::read_volatile(&raw const (*conn).last[1]),
+        ];
+        let before = bpf_ktime_get_ns().saturating_sub(STILL);
+        if last[0] < before && last[1] < before {
+            let sock = core::ptr::read_volatile(key);
+            let _ = maps::CONNS_BY_SOCK.remove(sock);
+        }
+    }
 }
 
 #[inline(always)]

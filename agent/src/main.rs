@@ -4,10 +4,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use steth::cli::{Cli, Verb};
 use steth::config;
+use steth::config::cli::{Cli, Verb};
 use steth::runtime::privilege::Privileges;
-use steth::runtime::{check, start};
+use steth::runtime::{check, record, replay, start};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -26,7 +26,13 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         None => start::agent(cli, &config::load(&sources)?)?,
         Some(Verb::Check) => return report(cli, &config::load(&sources)?),
         Some(Verb::Config(verb)) => print!("{}", verb.told(&sources)?),
-        Some(Verb::Record { .. } | Verb::Replay { .. }) => anyhow::bail!("not built yet"),
+        Some(Verb::Record { file, length, anonymous }) => {
+            let wanted = record::Wanted { file, length: *length, anonymous: *anonymous };
+            record::record(cli, &config::load(&sources)?, wanted)?;
+        }
+        Some(Verb::Replay { file }) => {
+            replay::replay(&config::load(&sources)?.config, file, std::io::stdout().lock())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

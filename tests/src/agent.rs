@@ -1,9 +1,10 @@
 //! The agent under test: the real binary, started as a user would, asked over HTTP.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -41,11 +42,24 @@ impl Agent {
 
     /// The same with variables of the environment; `OTEL_*` and `STETH_*` of the caller do not count.
     pub fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_through(&[], &binary(), flags, environment)
+    }
+
+    /// The same by way of another program, which is given the words after its name and then the
+    /// agent at `binary` with its flags, and becomes it.
+    pub fn start_through(
+        before: &[&str],
+        binary: &Path,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let port = free_port()?;
         let log =
             std::env::temp_dir().join(format!("steth-test-{}-{port}.log", std::process::id()));
         let stderr = std::fs::File::create(&log)?;
-        let mut command = Command::new(binary());
+        let mut words = before.iter().map(OsStr::new).chain([binary.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("OTEL_") || text.starts_with("STETH_") {
@@ -60,7 +74,7 @@ impl Agent {
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
-            .with_context(|| format!("cannot start {}", binary().display()))?;
+            .with_context(|| format!("cannot start {}", binary.display()))?;
         let mut agent = Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)), log };
         let deadline = Instant::now() + PATIENCE;
         while agent.get("/healthz").is_err() {
@@ -73,6 +87,30 @@ impl Agent {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(agent)
+    }
+
+    /// Where it serves its pages.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks it to end, as an init system would, and waits for that; gives how it ended and how long
+    /// that took.
+    pub fn terminate(&mut self) -> anyhow::Result<(ExitStatus, Duration)> {
+        let begun = Instant::now();
+        let told = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        if !told.success() {
+            bail!("the agent is not there any more:\n{}", self.log());
+        }
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((status, begun.elapsed()));
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("the agent does not end:\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The body of a page.

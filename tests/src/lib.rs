@@ -2,6 +2,14 @@
 
 pub mod agent;
 pub mod bench;
+pub mod collector;
+pub mod conventions;
 pub mod kernels;
 pub mod metrics;
+pub mod peer;
 pub mod program;
+pub mod receiver;
+pub mod scripts;
+pub mod session;
+pub mod space;
+pub mod traffic;

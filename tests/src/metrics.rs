@@ -43,18 +43,19 @@ impl Metrics {
 
     /// Requests that the service `job` answered.
     pub fn served(&self, job: &str, labels: Labels<'_>) -> u64 {
-        self.requests("http_server_request_duration_seconds_count", job, labels)
+        self.requests("server", job, labels)
     }
 
     /// Requests that the service `job` made.
     pub fn asked(&self, job: &str, labels: Labels<'_>) -> u64 {
-        self.requests("http_client_request_duration_seconds_count", job, labels)
+        self.requests("client", job, labels)
     }
 
-    fn requests(&self, name: &str, job: &str, labels: Labels<'_>) -> u64 {
+    /// Requests of the service `job` in the role `server` or `client`.
+    pub fn requests(&self, role: &str, job: &str, labels: Labels<'_>) -> u64 {
         let mut all = vec![("job", job)];
         all.extend_from_slice(labels);
-        self.sum(name, &all)
+        self.sum(&format!("http_{role}_request_duration_seconds_count"), &all)
     }
 
     /// Everything the agent says it lost, of exchanges and of records.

@@ -5,6 +5,7 @@
 //! re-checks. Adding a key is one field in [`keys`]: reader, schema, reference page and environment
 //! variable follow from it.
 
+pub mod cli;
 mod environment;
 mod error;
 pub(crate) mod flag;

@@ -7,4 +7,4 @@ pub mod probe;
 pub mod server;
 mod status;
 
-pub use status::{Agent, Budget, Capture, Loss, Queue, Status, Totals};
+pub use status::{Agent, Budget, Capture, KernelCounter, Loss, Queue, Status, Totals};

@@ -17,6 +17,8 @@ pub struct Status {
     pub exchanges: Totals,
     /// Everything lost, by stage and reason; only what is not zero.
     pub losses: Vec<Loss>,
+    /// What the kernel side counted that is no loss.
+    pub kernel_counters: Vec<KernelCounter>,
     /// Everything that waits.
     pub queues: Vec<Queue>,
     /// Everything that has a limit.
@@ -57,6 +59,15 @@ pub struct Loss {
     /// Why.
     pub reason: &'static str,
     /// How often.
+    pub count: u64,
+}
+
+/// Something the kernel side counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelCounter {
+    /// What.
+    pub name: &'static str,
+    /// How often, or how many bytes.
     pub count: u64,
 }
 

@@ -1,6 +1,7 @@
 //! Loading and attaching: picks the tier of capture, fills in the settings, attaches probe by probe.
 
 use agent_common::{
+    limit::RING_BYTES,
     settings::{Arch, Watch},
     signature::{Class, SIGNATURES, Signature},
 };
@@ -80,6 +81,8 @@ pub struct Options {
     pub ports: Vec<u16>,
     /// They are the only ones watched; else they are left out.
     pub ports_only: bool,
+    /// Bytes of the ring; 0 for the usual size. Rounded up to a power of two.
+    pub ring_bytes: u32,
     /// The programs do nothing: what is measured is the hooks.
     pub empty: bool,
     /// Tier 1 leaves out one run in so many, as a kernel would that preempts programs; 0 for none. For
@@ -196,12 +199,18 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let absent = absent_hooks(&types);
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
+    let ring_bytes = match options.ring_bytes {
+        0 => RING_BYTES,
+        asked => asked.clamp(1 << 16, 1 << 30).next_power_of_two(),
+    };
     let watch = Watch {
         own: options.own,
         ports_only: u32::from(options.ports_only),
         ports: u32::from(!options.ports.is_empty()),
         processes: 1,
         unix: u32::from(options.unix),
+        high_water: ring_bytes / 8,
+        reserved: 0,
         empty: u32::from(options.empty),
         spares: u32::from(spares),
         miss_every: options.miss_every,
@@ -209,6 +218,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
+        .map_max_entries("EVENTS", ring_bytes)
         .override_global("SOCK", sock.as_bytes(), true)
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
@@ -284,7 +294,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
             reports.push(report(probe, State::Disabled { why }));
         }
     }
-    Kernel::new(bpf, tier, reports, sweep, debug, options)
+        drop(btf);
+    super::trim::give_back();
+    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
 }
 
 fn report(probe: &Probe, state: State) -> Report {

@@ -59,6 +59,9 @@ pub struct Kernel {
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
     debug: Option<Debug>,
+    /// Bytes of the ring.
+    pub ring_bytes: u32,
+    waited: u64,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -72,6 +75,7 @@ impl Kernel {
         reports: Vec<Report>,
         sweep: Option<Sweep>,
         debug: Option<Debug>,
+        ring_bytes: u32,
         options: &Options,
     ) -> Result<Self, Error> {
         let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
@@ -98,6 +102,8 @@ impl Kernel {
             since,
             sweep,
             debug,
+            ring_bytes,
+            waited: 0,
             tier,
             reports,
         })
@@ -113,12 +119,14 @@ impl Kernel {
         if let Some(debug) = &mut self.debug {
             debug.pass_on();
         }
-        let mut n = 0;
+        let (mut n, mut bytes) = (0, 0);
         while n < most {
             let Some(item) = self.ring.next() else { break };
+            bytes += item.len() as u64 + 8;
             each(&item);
             n += 1;
         }
+        self.waited = bytes;
         n
     }
 
@@ -144,9 +152,9 @@ impl Kernel {
         self.bpf.programs().filter_map(cost).collect()
     }
 
-    /// Bytes that wait in the ring.
+    /// Bytes that waited in the ring when it was last drained.
     pub fn waiting(&self) -> u64 {
-        0
+        self.waited
     }
 
     /// Every counter of the kernel side, summed over the CPUs.

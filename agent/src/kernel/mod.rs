@@ -12,6 +12,7 @@ mod maps;
 pub mod offsets;
 pub mod probe;
 mod sweep;
+mod trim;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
 pub use maps::{Kernel, ProgramCost, Verdict};

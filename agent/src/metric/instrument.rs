@@ -204,6 +204,69 @@ pub static STETH_RECORD_LOST: Instrument = Instrument {
     scale: Scale::One,
 };
 
+/// Kernel records that were to be written, by kind.
+pub static STETH_RECORD_WRITTEN: Instrument = Instrument {
+    name: "steth.record.written",
+    unit: "{record}",
+    description: "Kernel records that were to be written, by kind.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
+/// Connections that turned out to carry no known protocol.
+pub static STETH_CONNECTION_OPAQUE: Instrument = Instrument {
+    name: "steth.connection.opaque",
+    unit: "{connection}",
+    description: "Connections that turned out to carry no known protocol.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
+/// Bytes moved on connections of no known protocol.
+pub static STETH_CONNECTION_OPAQUE_IO: Instrument = Instrument {
+    name: "steth.connection.opaque.io",
+    unit: "By",
+    description: "Bytes moved on connections of no known protocol.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
+/// Bytes that moved past every hook and are known by position alone.
+pub static STETH_CONNECTION_SKIPPED_IO: Instrument = Instrument {
+    name: "steth.connection.skipped.io",
+    unit: "By",
+    description: "Bytes that moved past every hook and are known by position alone.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
+/// Connections left out by a filter.
+pub static STETH_CONNECTION_FILTERED: Instrument = Instrument {
+    name: "steth.connection.filtered",
+    unit: "{connection}",
+    description: "Connections left out by a filter.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
+/// Calls whose first bytes could not be read where they lay.
+pub static STETH_CALL_UNSEEN: Instrument = Instrument {
+    name: "steth.call.unseen",
+    unit: "{call}",
+    description: "Calls whose first bytes could not be read where they lay.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
+/// Exchanges on connections whose protocol was never known, which are not told.
+pub static STETH_EXCHANGE_UNKNOWN: Instrument = Instrument {
+    name: "steth.exchange.unknown",
+    unit: "{exchange}",
+    description: "Exchanges on connections whose protocol was never known, which are not told.",
+    kind: Kind::Counter,
+    scale: Scale::One,
+};
+
 /// Bytes that wait in the ring between the kernel side and the agent.
 pub static STETH_RING_USAGE: Instrument = Instrument {
     name: "steth.ring.usage",
@@ -445,6 +508,13 @@ pub static ALL: &[&Instrument] = &[
     &STETH_EXCHANGE_LOST,
     &STETH_RECORD_SEEN,
     &STETH_RECORD_LOST,
+    &STETH_RECORD_WRITTEN,
+    &STETH_CONNECTION_OPAQUE,
+    &STETH_CONNECTION_OPAQUE_IO,
+    &STETH_CONNECTION_SKIPPED_IO,
+    &STETH_CONNECTION_FILTERED,
+    &STETH_CALL_UNSEEN,
+    &STETH_EXCHANGE_UNKNOWN,
     &STETH_RING_USAGE,
     &STETH_RING_LIMIT,
     &STETH_BPF_MAP_USAGE,

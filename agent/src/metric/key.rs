@@ -131,6 +131,8 @@ pub const CPU_MODE: Key = Key("cpu.mode");
 pub const STETH_STAGE: Key = Key("steth.stage");
 /// Why something was lost.
 pub const STETH_REASON: Key = Key("steth.reason");
+/// The kind of a kernel record.
+pub const STETH_RECORD_KIND: Key = Key("steth.record.kind");
 /// A kernel map.
 pub const STETH_BPF_MAP_NAME: Key = Key("steth.bpf.map.name");
 /// A kernel program.
@@ -203,6 +205,7 @@ pub const ALL: &[(Key, Type)] = &[
     (CPU_MODE, Type::Text),
     (STETH_STAGE, Type::Text),
     (STETH_REASON, Type::Text),
+    (STETH_RECORD_KIND, Type::Text),
     (STETH_BPF_MAP_NAME, Type::Text),
     (STETH_BPF_PROGRAM_NAME, Type::Text),
     (STETH_SIGNAL, Type::Text),

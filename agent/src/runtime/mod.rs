@@ -1,5 +1,6 @@
 //! The shell: clocks, signals, threads; starts everything and ends it in order.
 
+pub mod account;
 pub mod bell;
 pub mod check;
 pub mod clock;
@@ -7,6 +8,9 @@ pub mod live;
 pub mod log;
 pub mod own;
 pub mod privilege;
+pub mod record;
+pub mod replay;
 pub mod start;
+pub mod tee;
 pub mod turnstile;
 pub mod views;

@@ -3,23 +3,25 @@
 use std::collections::BTreeMap;
 
 use agent_common::counter::Counter;
-use agent_common::limit;
 
+use super::account::{Account, KERNEL, account, is_of_exchanges};
+use super::start::Limits;
 use crate::event::Timestamp;
 use crate::export::counters as export;
 use crate::export::own::OwnStats;
 use crate::health::probe::Probe;
-use crate::health::{Agent, Budget, Capture, Loss, Queue, Status, Totals};
+use crate::health::{Agent, Budget, Capture, Loss, Queue, Status};
 use crate::host::Anchor;
 use crate::kernel::{Kernel, ProgramCost};
 use crate::metric::instrument::{
     Instrument, STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME,
-    STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RING_LIMIT, STETH_RING_USAGE,
+    STETH_CALL_UNSEEN, STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE,
+    STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_EXCHANGE_UNKNOWN,
+    STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE,
 };
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};
 use crate::pipeline::Pipeline;
-use crate::protocol::http1::Count;
 
 /// What is told beside the numbers.
 pub struct Fixed {
@@ -33,6 +35,19 @@ pub struct Fixed {
     pub connections: u64,
     /// What became of exported points.
     pub exported: Box<dyn Fn() -> export::Counters + Send>,
+}
+
+impl Fixed {
+    /// For an agent that exports nothing.
+    pub fn bare(limits: Limits) -> Self {
+        Self {
+            probes: Vec::new(),
+            warnings: Vec::new(),
+            series: limits.series,
+            connections: limits.connections,
+            exported: Box::new(export::Counters::default),
+        }
+    }
 }
 
 /// The agent's account of itself.
@@ -53,9 +68,12 @@ impl Own {
         let Fixed { probes, warnings, series, connections, exported: _ } = &self.fixed;
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
-        let http1 = pipeline.http1().counters();
+        let Account { exchanges, mut losses, kernel: kernel_counters } = account(&of, pipeline);
+        let Held { map_bytes, busy } = held();
+        if busy > 0 {
+            losses.push(Loss { stage: KERNEL, reason: "program_busy", count: busy });
+        }
         let red = pipeline.red().counters();
-        let own = pipeline.counters();
         let (followed, ..) = pipeline.http1().held();
         let budget = |name, used: usize, limit| Budget { name, used: used as u64, limit };
         let (user, system) = cpu();
@@ -63,28 +81,20 @@ impl Own {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(self.begun).0 as f64 / 1e9,
             capture: Capture { tier: Some(kernel.tier.number()), probes: probes.clone() },
-            exchanges: Totals {
-                seen: http1.get(Count::Requests) + of(Counter::LostRingExchange),
-                reported: red.observed + own.filtered,
-                lost: of(Counter::LostRingExchange) + http1.lost(),
-                in_flight: pipeline.http1().in_flight().count() as u64,
-            },
-            losses: losses(&of, pipeline),
+            exchanges,
+            losses,
+            kernel_counters,
             queues: vec![Queue {
                 name: "ring",
                 size: kernel.waiting(),
-                limit: u64::from(limit::RING_BYTES),
+                limit: u64::from(kernel.ring_bytes),
                 unit: "bytes",
             }],
             budgets: vec![
                 budget("series", red.series, *series),
                 budget("connections_followed", followed, *connections),
             ],
-            agent: Agent {
-                cpu_seconds: (user + system) as f64 / 1e9,
-                rss_bytes: rss(),
-                map_bytes: map_bytes(),
-            },
+            agent: Agent { cpu_seconds: (user + system) as f64 / 1e9, rss_bytes: rss(), map_bytes },
             warnings: warnings.clone(),
         }
     }
@@ -92,21 +102,21 @@ impl Own {
     /// The same as counts to be exported.
     pub fn stats(&self, status: &Status, kernel: &Kernel, pipeline: &Pipeline) -> OwnStats {
         let (cpu_user, cpu_system) = cpu();
-        let of_exchanges = |loss: &&Loss| loss.stage == HTTP1 || loss.reason == RING_EXCHANGE;
-        let lost = status.losses.iter().filter(of_exchanges);
+        let lost = status.losses.iter().filter(|loss| is_of_exchanges(loss));
         let mut more = vec![
             self.single(&STETH_RECORD_SEEN, pipeline.counters().records),
             self.single(&STETH_BPF_MAP_USAGE, status.agent.map_bytes),
             self.single(&STETH_RING_USAGE, kernel.waiting()),
-            self.single(&STETH_RING_LIMIT, u64::from(limit::RING_BYTES)),
+            self.single(&STETH_RING_LIMIT, u64::from(kernel.ring_bytes)),
         ];
-        let records = status.losses.iter().filter(|loss| !of_exchanges(loss));
+        let records = status.losses.iter().filter(|loss| !is_of_exchanges(loss));
         let records = records.map(|loss| {
             let reason = (key::STETH_REASON, Value::Static(loss.reason));
             let stage = (key::STETH_STAGE, Value::Static(loss.stage));
             self.point(vec![reason, stage], int(loss.count))
         });
         more.push(Metric { instrument: &STETH_RECORD_LOST, points: records.collect() });
+        more.extend(self.kernel_counters(&kernel.counts()));
         let programs = kernel.programs();
         let by_program = |value: fn(&ProgramCost) -> Number| {
             let point = |program: &ProgramCost| {
@@ -138,6 +148,28 @@ impl Own {
         }
     }
 
+    fn kernel_counters(&self, counts: &[u64]) -> Vec<Metric> {
+        let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
+        let kind = |kind, counter| {
+            self.point(vec![(key::STETH_RECORD_KIND, Value::Static(kind))], int(of(counter)))
+        };
+        vec![
+            Metric {
+                instrument: &STETH_RECORD_WRITTEN,
+                points: vec![
+                    kind("exchange", Counter::ExchangesSeen),
+                    kind("segment", Counter::SegmentsSeen),
+                ],
+            },
+            self.single(&STETH_CONNECTION_OPAQUE, of(Counter::Opaque)),
+            self.single(&STETH_CONNECTION_OPAQUE_IO, of(Counter::OpaqueBytes)),
+            self.single(&STETH_CONNECTION_SKIPPED_IO, of(Counter::SkippedBytes)),
+            self.single(&STETH_CONNECTION_FILTERED, of(Counter::Filtered)),
+            self.single(&STETH_CALL_UNSEEN, of(Counter::Unseen)),
+            self.single(&STETH_EXCHANGE_UNKNOWN, of(Counter::Unknown)),
+        ]
+    }
+
     fn single(&self, instrument: &'static Instrument, value: u64) -> Metric {
         Metric { instrument, points: vec![self.point(Vec::new(), int(value))] }
     }
@@ -145,38 +177,6 @@ impl Own {
     fn point(&self, attributes: Vec<Attribute>, value: Number) -> Point {
         Point { attributes: attributes.into(), start: self.since, data: Data::Number(value) }
     }
-}
-
-const KERNEL: &str = "kernel";
-const HTTP1: &str = "http1";
-const RING_EXCHANGE: &str = "ring_full_exchange";
-
-/// Everything lost, where and why.
-fn losses(of: &dyn Fn(Counter) -> u64, pipeline: &Pipeline) -> Vec<Loss> {
-    let http1 = pipeline.http1().counters();
-    let kernel = [
-        (RING_EXCHANGE, Counter::LostRingExchange),
-        ("ring_full_segment", Counter::LostRingSegment),
-        ("ring_full_close", Counter::LostRingClose),
-        ("ring_full_connect", Counter::LostRingConnect),
-        ("ring_full_process", Counter::LostRingProcess),
-        ("no_socket_state", Counter::LostNoState),
-    ];
-    let malformed = ["short", "kind", "field", "alignment"];
-    let requests = [
-        ("gap", Count::LostGap),
-        ("evicted", Count::LostEvicted),
-        ("vanished", Count::LostVanished),
-        ("pipeline_full", Count::LostPipeline),
-        ("records_missing", Count::LostSequence),
-        ("tunnel", Count::LostTunnel),
-    ];
-    let kernel = kernel.map(|(reason, counter)| Loss { stage: KERNEL, reason, count: of(counter) });
-    let malformed = malformed.into_iter().zip(pipeline.counters().malformed);
-    let malformed = malformed.map(|(reason, count)| Loss { stage: "event", reason, count });
-    let requests =
-        requests.map(|(reason, count)| Loss { stage: HTTP1, reason, count: http1.get(count) });
-    kernel.into_iter().chain(malformed).chain(requests).filter(|loss| loss.count > 0).collect()
 }
 
 fn int(value: u64) -> Number {
@@ -202,10 +202,19 @@ fn rss() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-/// Memory of the kernel maps this process holds, as the kernel charges it.
-fn map_bytes() -> u64 {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return 0 };
-    let mut maps = BTreeMap::new();
+/// What the kernel says of the maps and programs this process holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    /// Memory of the maps, as it is charged.
+    map_bytes: u64,
+    /// Runs of programs that were left out because the program was running on that CPU already.
+    busy: u64,
+}
+
+fn held() -> Held {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return Held::default() };
+    // One map or program may be held by several descriptors.
+    let (mut maps, mut programs) = (BTreeMap::new(), BTreeMap::new());
     for entry in entries.flatten() {
         let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
         let field = |name: &str| {
@@ -215,6 +224,9 @@ fn map_bytes() -> u64 {
         if let (Some(id), Some(bytes)) = (field("map_id"), field("memlock")) {
             maps.insert(id, bytes);
         }
+        if let (Some(id), Some(misses)) = (field("prog_id"), field("recursion_misses")) {
+            programs.insert(id, misses);
+        }
     }
-    maps.values().sum()
+    Held { map_bytes: maps.values().sum(), busy: programs.values().sum() }
 }

@@ -14,12 +14,12 @@ use super::privilege::Privileges;
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
 use super::views::Asked;
 use super::{bell, check, clock};
-use crate::cli::Cli;
-use crate::config::{Loaded, stage};
+use crate::config::cli::Cli;
+use crate::config::{Config, Loaded, stage};
 use crate::entity::{self, EntityId, Registry};
 use crate::export::{self, Export, Exporter};
-use crate::health::server::{Limits, Server};
-use crate::host::{HostRoot, Machine, Processes};
+use crate::health::server::{self, Server};
+use crate::host::{Anchor, Facts, HostRoot, Machine, Processes};
 use crate::kernel::{self, Kernel};
 use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
@@ -58,6 +58,34 @@ pub fn load(options: &kernel::Options) -> anyhow::Result<Kernel> {
         let advice = if advice.is_empty() { advice } else { format!("\n{}", advice.trim_end()) };
         anyhow::anyhow!("nothing can be watched: {error}{advice}")
     })
+}
+
+/// How much the stages hold at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Series.
+    pub series: u64,
+    /// Connections that are followed.
+    pub connections: u64,
+}
+
+/// The stages as they are configured: the same live, recorded and replayed.
+pub fn pipeline(
+    config: &Config,
+    machine: Machine,
+    facts: Box<dyn Facts + Send>,
+    anchor: &Anchor,
+) -> (Pipeline, Limits) {
+    let registry = Registry::new(entity::Config::from(config), machine, facts);
+    let paths = stage::Paths::from(config);
+    let stages = pipeline::Config {
+        http1: config.into(),
+        red: config.into(),
+        paths: pipeline::Paths::new(paths.include, paths.exclude),
+    };
+    let (series, connections) = (stages.red.series_total, stages.http1.connections);
+    let limits = Limits { series: series as u64, connections: connections as u64 };
+    (Pipeline::new(stages, registry, anchor), limits)
 }
 
 /// Runs until it is told to stop.
@@ -106,16 +134,8 @@ async fn serve(
     let root = HostRoot::new(&config.host.root);
     let machine = Machine::read(&root);
     let host = machine.name.clone();
-    let registry =
-        Registry::new(entity::Config::from(config), machine, Box::new(Processes::new(root)));
-    let paths = stage::Paths::from(config);
-    let stages = pipeline::Config {
-        http1: config.into(),
-        red: config.into(),
-        paths: pipeline::Paths::new(paths.include, paths.exclude),
-    };
-    let (series, connections) = (stages.red.series_total, stages.http1.connections);
-    let pipeline = Pipeline::new(stages, registry, &clock::anchor());
+    let facts = Box::new(Processes::new(root));
+    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor());
 
     let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
     let instance = machine_instance(&host);
@@ -127,7 +147,7 @@ async fn serve(
     let (ringer, bell) = bell::hang()?;
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
-        let server = Server::bind(config.prometheus.listen.0, Limits::default()).await?;
+        let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
         if let Some(address) = server.address() {
             tracing::info!("metrics at http://{address}/metrics");
         }
@@ -144,8 +164,8 @@ async fn serve(
     let fixed = Fixed {
         probes: kernel.reports.iter().map(check::probe).collect(),
         warnings: loaded.warnings.clone(),
-        series: series as u64,
-        connections: connections as u64,
+        series: limits.series,
+        connections: limits.connections,
         exported: Box::new(move || counted.as_ref().map(Export::counters).unwrap_or_default()),
     };
     let own = Own::new(&clock::anchor(), fixed);
@@ -205,7 +225,7 @@ async fn serve(
 }
 
 /// Until SIGINT or SIGTERM.
-async fn told_to_stop() {
+pub(super) async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let wait = |kind| async move {
         match signal(kind) {
@@ -225,7 +245,7 @@ async fn told_to_stop() {
 }
 
 /// Who the agent itself is, on the page it serves.
-fn own_resource(config: &crate::config::Config, instance: &str) -> Resource {
+fn own_resource(config: &Config, instance: &str) -> Resource {
     let text = |text: &str| Value::Text(text.into());
     Resource {
         attributes: vec![

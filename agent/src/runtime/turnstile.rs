@@ -9,9 +9,9 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::bell::{Bell, Heard};
-
 use super::clock;
 use super::own::Own;
+use super::tee::Tee;
 use crate::event::{Nanos, Timestamp};
 use crate::export::own::OwnStats;
 use crate::health::Status;
@@ -19,6 +19,7 @@ use crate::kernel::{self, Kernel};
 use crate::metric::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::protocol::Verdict;
+use crate::source::Table;
 
 /// Records taken at once before anything else is looked at.
 const BATCH: usize = 16 * 1024;
@@ -65,6 +66,8 @@ pub struct Turnstile {
     pace: Pace,
     /// Beginnings of the last sweep and of the one before.
     sweeps: [Timestamp; 2],
+    /// Where everything goes as well, when it is recorded.
+    tee: Option<Tee>,
 }
 
 /// Where moments go.
@@ -78,7 +81,15 @@ pub struct Outlets {
 impl Turnstile {
     /// Everything is attached; nothing has been read.
     pub fn new(kernel: Kernel, pipeline: Pipeline, own: Own, pace: Pace) -> Self {
-        Self { kernel, pipeline, own, pace, sweeps: [Timestamp::default(); 2] }
+        Self { kernel, pipeline, own, pace, sweeps: [Timestamp::default(); 2], tee: None }
+    }
+
+    /// Records everything that goes into the pipeline. Series that end are kept, so that the
+    /// recording has one snapshot, at its end.
+    #[must_use]
+    pub fn recording(mut self, tee: Tee) -> Self {
+        self.tee = Some(tee);
+        self
     }
 
     /// Turns until it is asked to stop, then once more to the end of what has been seen.
@@ -87,6 +98,9 @@ impl Turnstile {
         let start = clock::now();
         // Where a filter decides by process, those that are there already must be known of.
         self.pipeline.entities().scan();
+        if let Some(tee) = &mut self.tee {
+            tee.clocks(clock::anchor());
+        }
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
         loop {
@@ -98,8 +112,7 @@ impl Turnstile {
             let now = clock::now();
             if now >= next_tick {
                 next_tick = Timestamp(now.0 + TICK.0);
-                self.pipeline.tick(now, clock::anchor());
-                self.tell_processes();
+                self.tick(now);
             }
             match heard {
                 Heard::Asked(Ask::Stop) | Heard::Deserted => break,
@@ -117,20 +130,34 @@ impl Turnstile {
             if now >= next_export {
                 next_export = after(now, self.pace.export);
                 (outlets.export)(&self.moment());
-                self.pipeline.exported(&clock::anchor());
+                if self.tee.is_none() {
+                    self.pipeline.exported(&clock::anchor());
+                }
             }
         }
         self.drain();
         (outlets.export)(&self.moment());
+        if let Some(tee) = &mut self.tee {
+            tee.table(Table::COUNTERS, &self.kernel.counts());
+            tee.clocks(clock::anchor());
+        }
         Ok(())
     }
 
     /// Takes what the ring holds; gives how much that was.
     fn drain(&mut self) -> usize {
-        let Self { kernel, pipeline, .. } = self;
+        let Self { kernel, pipeline, tee, .. } = self;
         let mut taken = 0;
         loop {
-            let n = kernel.drain(BATCH, |record| pipeline.record(record));
+            let n = kernel.drain(BATCH, |record| {
+                pipeline.record(record);
+                if let Some(tee) = tee {
+                    tee.record(record);
+                }
+            });
+            if let Some(tee) = tee {
+                tee.records();
+            }
             for (conn, verdict) in pipeline.verdicts() {
                 kernel.judge(
                     conn,
@@ -149,6 +176,15 @@ impl Turnstile {
         }
     }
 
+    fn tick(&mut self, now: Timestamp) {
+        let anchor = clock::anchor();
+        self.pipeline.tick(now, anchor);
+        if let Some(tee) = &mut self.tee {
+            tee.tick(now, anchor);
+        }
+        self.tell_processes();
+    }
+
     fn tell_processes(&mut self) {
         for change in self.pipeline.entities().changes() {
             match change {
@@ -161,14 +197,31 @@ impl Turnstile {
     /// Reads the state of all sockets into the pipeline.
     fn sweep(&mut self) {
         let now = clock::now();
-        let Self { kernel, pipeline, sweeps, .. } = self;
+        let Self { kernel, pipeline, sweeps, tee, .. } = self;
         // Heads come along for two sweeps, so that what stands still can be told from what was never
         // seen.
         let [before, since] = *sweeps;
         *sweeps = [now, before];
         pipeline.begin_sweep(now);
-        match kernel.sweep(since.0, |row| pipeline.record(row)) {
-            Ok(true) => pipeline.end_sweep(),
+        if let Some(tee) = tee {
+            tee.table(Table::SWEEP_BEGIN, &[now.0]);
+        }
+        let outcome = kernel.sweep(since.0, |row| {
+            pipeline.record(row);
+            if let Some(tee) = tee {
+                tee.row(row);
+            }
+        });
+        if let Some(tee) = tee {
+            tee.rows();
+        }
+        match outcome {
+            Ok(true) => {
+                pipeline.end_sweep();
+                if let Some(tee) = tee {
+                    tee.table(Table::SWEEP_END, &[]);
+                }
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a sweep over the sockets failed"),
         }

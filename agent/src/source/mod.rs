@@ -13,10 +13,11 @@
 //! ```
 //!
 //! What is written is redacted first: of environments only what names the service, of heads no
-//! credentials. Command lines and paths are written as they are.
+//! credentials. Command lines and paths are written as they are, unless [`anonymise`] takes them out.
 
+mod anonymous;
 mod batch;
-pub mod note;
+mod note;
 mod read;
 pub mod redact;
 mod wire;
@@ -25,8 +26,9 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use anonymous::anonymise;
 pub use batch::Batch;
-pub use note::{Noted, Notes, Recorded};
+pub use note::{Note, Noted, Notes, Recorded};
 pub use read::{Error, Reader, Replay, What};
 pub use write::{Counts, Writer};
 
@@ -52,10 +54,14 @@ pub struct Header {
 pub struct Table(pub u8);
 
 impl Table {
-    /// A sweep over all sockets: its rows are records.
+    /// Part of a sweep over all sockets: its rows are records.
     pub const SWEEP: Self = Self(0);
     /// The kernel side's counters: one row, numbers in the order of the counters.
     pub const COUNTERS: Self = Self(1);
+    /// A sweep begins: one row, its time.
+    pub const SWEEP_BEGIN: Self = Self(2);
+    /// The sweep was whole: no rows.
+    pub const SWEEP_END: Self = Self(3);
 }
 
 /// What came next. Records and rows stand in the batch.

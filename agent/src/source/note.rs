@@ -1,6 +1,6 @@
 //! What `/proc` answered, taken down beside the records and given again in a replay.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::wire::{Put, Take};
@@ -22,6 +22,8 @@ pub enum Note {
     Cgroup(Pid, Result<Cgroup, Unread>),
     /// The processes there are.
     Pids(Vec<Pid>),
+    /// A process of which it was asked whether it lives does not.
+    Gone(Pid),
 }
 
 impl Note {
@@ -50,6 +52,10 @@ impl Note {
                 for pid in pids {
                     put.word(pid.0);
                 }
+            }
+            Self::Gone(pid) => {
+                put.byte(3);
+                put.word(pid.0);
             }
         }
     }
@@ -84,6 +90,7 @@ impl Note {
                 }
                 Self::Pids(pids)
             }
+            3 => Self::Gone(Pid(take.word()?)),
             _ => return None,
         };
         take.end(note)
@@ -216,7 +223,11 @@ impl<F: Facts> Facts for Noted<F> {
     }
 
     fn is_alive(&mut self, pid: Pid, started: Option<Ticks>) -> bool {
-        self.facts.is_alive(pid, started)
+        let is_alive = self.facts.is_alive(pid, started);
+        if !is_alive {
+            self.notes.add(|| Note::Gone(pid));
+        }
+        is_alive
     }
 }
 
@@ -225,6 +236,7 @@ struct Answers {
     processes: HashMap<Pid, VecDeque<Result<Box<Process>, Unread>>>,
     cgroups: HashMap<Pid, VecDeque<Result<Cgroup, Unread>>>,
     pids: VecDeque<Vec<Pid>>,
+    gone: HashSet<Pid>,
     left_out: u64,
 }
 
@@ -235,12 +247,15 @@ pub struct Recorded(Arc<Mutex<Answers>>);
 impl Recorded {
     /// An answer that will be asked for.
     pub fn add(&self, note: Note) {
-        let Answers { processes, cgroups, pids, left_out } = &mut *locked(&self.0);
+        let Answers { processes, cgroups, pids, gone, left_out } = &mut *locked(&self.0);
         match note {
             Note::Process(pid, answer) => add(processes, pid, answer, left_out),
             Note::Cgroup(pid, answer) => add(cgroups, pid, answer, left_out),
             Note::Pids(all) if pids.len() < ANSWERS => pids.push_back(all),
-            Note::Pids(_) => *left_out += 1,
+            Note::Gone(pid) if gone.len() < WAITING => {
+                gone.insert(pid);
+            }
+            Note::Pids(_) | Note::Gone(_) => *left_out += 1,
         }
     }
 
@@ -285,5 +300,9 @@ impl Facts for Recorded {
         let mut pids = locked(&self.0).pids.pop_front().unwrap_or_default();
         pids.truncate(limit);
         pids
+    }
+
+    fn is_alive(&mut self, pid: Pid, _started: Option<Ticks>) -> bool {
+        !locked(&self.0).gone.remove(&pid)
     }
 }

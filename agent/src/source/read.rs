@@ -47,13 +47,16 @@ pub enum What {
     #[error("the recording has a frame of kind {0} that makes no sense")]
     Malformed(u8),
     /// It could not be read.
-    #[error("the recording cannot be read")]
+    #[error("the recording cannot be read: {0}")]
     Read(#[source] std::io::Error),
+    /// What is made of it could not be written.
+    #[error("the copy cannot be written: {0}")]
+    Write(#[source] std::io::Error),
 }
 
 /// One piece of a recording.
 #[derive(Debug)]
-enum Frame {
+pub(super) enum Frame {
     Step(Step),
     Note(Note),
 }
@@ -106,7 +109,8 @@ impl<R: Read> Reader<R> {
         self.offset
     }
 
-    fn next(&mut self, batch: &mut Batch) -> Result<Frame, Error> {
+    /// The next piece; records and rows replace what is in `batch`.
+    pub(super) fn next(&mut self, batch: &mut Batch) -> Result<Frame, Error> {
         let offset = self.offset;
         let Some(kind) = self.frame()? else { return Ok(Frame::Step(Step::End)) };
         let wrong = |what| Error { offset, what };

@@ -26,8 +26,8 @@ struct Arguments {
     /// The suites whose kernels to try
     #[arg(long, value_delimiter = ',', default_values = ALL.map(|suite| suite.name))]
     suite: Vec<Suite>,
-    /// What the agent is asked for: auto, 1, 2, 3, or all for each that the kernel offers
-    #[arg(long, default_value = "auto")]
+    /// What the agent is asked for: auto, 1, 2, 3, usual for auto and 3, or all for each that the kernel offers
+    #[arg(long, default_value = "usual")]
     tier: TierChoice,
     /// The agent; without it only the harness is tried [default: target/release/steth, if it is there]
     #[arg(long)]

@@ -98,11 +98,13 @@ impl Asked {
     }
 }
 
-/// What the command line's `--tier` takes: one word of [`Asked`], or `all`.
+/// What the command line's `--tier` takes: one word of [`Asked`], `usual` or `all`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TierChoice {
     /// One start of each machine.
     One(Asked),
+    /// A start for the agent's own choice, and one for tier 3 where that is another.
+    Usual,
     /// A start for the agent's own choice and one for each tier that the kernel offers.
     All,
 }
@@ -113,6 +115,8 @@ impl TierChoice {
         match self {
             Self::One(asked) if asked.offered_by(suite) => vec![asked],
             Self::One(_) => Vec::new(),
+            Self::Usual if suite.tiers.first() == Some(&Tier::Syscall) => vec![Asked::Auto],
+            Self::Usual => vec![Asked::Auto, Asked::Only(Tier::Syscall)],
             Self::All => std::iter::once(Asked::Auto)
                 .chain(suite.tiers.iter().copied().map(Asked::Only))
                 .collect(),
@@ -129,8 +133,9 @@ impl FromStr for TierChoice {
             "1" => Ok(Self::One(Asked::Only(Tier::Socket))),
             "2" => Ok(Self::One(Asked::Only(Tier::Protocol))),
             "3" => Ok(Self::One(Asked::Only(Tier::Syscall))),
+            "usual" => Ok(Self::Usual),
             "all" => Ok(Self::All),
-            _ => Err(format!("no tier {word:?}; there are auto, 1, 2, 3, all")),
+            _ => Err(format!("no tier {word:?}; there are auto, 1, 2, 3, usual, all")),
         }
     }
 }
@@ -150,6 +155,9 @@ mod tests {
         check("auto", "bullseye", &["auto"]);
         check("1", "bullseye", &[]);
         check("3", "bullseye", &["3"]);
+        check("usual", "bullseye", &["auto"]);
+        check("usual", "bookworm", &["auto", "3"]);
+        check("usual", "sid", &["auto", "3"]);
         check("all", "bullseye", &["auto", "3"]);
         check("all", "bookworm", &["auto", "2", "3"]);
         check("all", "trixie", &["auto", "1", "2", "3"]);
@@ -170,6 +178,6 @@ mod tests {
     #[test]
     fn names_what_there_is_when_a_word_is_unknown() {
         assert!(Suite::from_str("buster").unwrap_err().contains("bullseye, bookworm, trixie, sid"));
-        assert!(TierChoice::from_str("4").unwrap_err().contains("auto, 1, 2, 3, all"));
+        assert!(TierChoice::from_str("4").unwrap_err().contains("auto, 1, 2, 3, usual, all"));
     }
 }

@@ -48,7 +48,9 @@ impl Source {
     pub(super) fn test_modules(&self) -> Vec<String> {
         let pairs = self.code.windows(2).filter_map(|pair| {
             let [first, second] = pair else { return None };
-            let name = second.trim().strip_prefix("mod ")?.strip_suffix(';')?;
+            let second = second.trim();
+            let second = second.strip_prefix("pub(crate) ").unwrap_or(second);
+            let name = second.strip_prefix("mod ")?.strip_suffix(';')?;
             (first.trim() == "#[cfg(test)]").then(|| name.to_owned())
         });
         pairs.collect()

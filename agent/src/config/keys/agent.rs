@@ -123,8 +123,9 @@ pub struct Limits {
     pub connections: Count<16, 1_000_000>,
     /// Bytes of messages waiting to be whole, of all connections together.
     pub stream_bytes: Size<0x10_0000, 0x4000_0000>,
-    /// Bytes of encoded requests waiting for the collector.
-    pub export_queue: Size<0x10_0000, 0x4000_0000>,
+    /// Bytes of the ring between the kernel and the agent, rounded up to a power of two. A larger one
+    /// survives longer bursts; the agent's resident size shows it twice.
+    pub ring: Size<0x1_0000, 0x4000_0000>,
 }
 
 impl Default for Limits {
@@ -132,7 +133,7 @@ impl Default for Limits {
         Self {
             connections: Count::of(16_384),
             stream_bytes: Size::from_bytes(8 << 20),
-            export_queue: Size::from_bytes(16 << 20),
+            ring: Size::from_bytes(4 << 20),
         }
     }
 }

@@ -16,7 +16,8 @@ impl From<&Config> for Options {
         } else {
             excluded.clone()
         };
-        Self { tier: choice(*tier), unix: *unix, ports, ports_only, ..Self::default() }
+        let ring_bytes = u32::try_from(config.limits.ring.bytes()).unwrap_or(u32::MAX);
+        Self { tier: choice(*tier), unix: *unix, ports, ports_only, ring_bytes, ..Self::default() }
     }
 }
 

@@ -52,6 +52,10 @@ pub enum Verb {
     Record {
         /// The file to write.
         file: PathBuf,
+        /// Leave out who made it: names and paths of the host, arguments, environments, and processes
+        /// without traffic.
+        #[arg(long)]
+        anonymous: bool,
         /// Stop after this long, for instance 60s; without it, at Ctrl-C.
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         length: Option<std::time::Duration>,
@@ -316,6 +320,7 @@ mod tests {
             verb("steth record f --for 60s").unwrap(),
             Some(Verb::Record {
                 file: "f".into(),
+                anonymous: false,
                 length: Some(std::time::Duration::from_mins(1))
             })
         );
