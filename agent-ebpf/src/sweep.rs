@@ -8,7 +8,10 @@
 use core::ffi::c_void;
 
 use agent_common::record::{Kind, Pair};
-use aya_ebpf::{bindings::seq_file, helpers::generated::{bpf_ktime_get_ns, bpf_seq_write}};
+use aya_ebpf::{
+    bindings::seq_file,
+    helpers::generated::{bpf_ktime_get_ns, bpf_seq_write},
+};
 
 use crate::{
     conn::{Conn, FOLLOW, FULL, IDLE, PAIRS},
