@@ -1,6 +1,6 @@
 //! The kernel side once it runs: the ring, the counters, verdicts, sweeps.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use agent_common::{
@@ -18,7 +18,7 @@ use aya::{
 use super::{
     debug::Debug,
     load::{Error, Options, Tier},
-    probe::Report,
+    probe::{ALL, Report, SPARE},
     sweep::Sweep,
 };
 use crate::event::{ConnId, Pid};
@@ -152,6 +152,20 @@ impl Kernel {
         self.bpf.programs().filter_map(cost).collect()
     }
 
+    /// Runs of programs that the kernel left out because another task stood in the same program on that
+    /// CPU. Where a hook has a spare program, a call went by only if that one was left out as well.
+    pub fn left_out(&self) -> u64 {
+        let misses = |name: &str| left_out_of(self.bpf.program(name)?);
+        let firsts = ALL.iter().filter(|probe| !probe.program.ends_with(SPARE));
+        firsts
+            .filter_map(|probe| {
+                let first = misses(probe.program)?;
+                let spare = misses(&format!("{}{SPARE}", probe.program));
+                Some(spare.map_or(first, |spare| spare.min(first)))
+            })
+            .sum()
+    }
+
     /// Bytes that waited in the ring when it was last drained.
     pub fn waiting(&self) -> u64 {
         self.waited
@@ -210,4 +224,12 @@ fn mark(row: &mut [u8]) {
             pair.answer_head = 0;
         }
     }
+}
+
+/// What the kernel (5.12) says of a loaded program; nothing if it is not loaded.
+fn left_out_of(program: &Program) -> Option<u64> {
+    let fd = program.fd().ok()?.as_fd().as_raw_fd();
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+    let misses = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+    misses.trim().parse().ok()
 }

@@ -69,7 +69,8 @@ impl Own {
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
         let Account { exchanges, mut losses, kernel: kernel_counters } = account(&of, pipeline);
-        let Held { map_bytes, busy } = held();
+        let map_bytes = map_bytes();
+        let busy = kernel.left_out();
         if busy > 0 {
             losses.push(Loss { stage: KERNEL, reason: "program_busy", count: busy });
         }
@@ -202,19 +203,11 @@ fn rss() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-/// What the kernel says of the maps and programs this process holds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    /// Memory of the maps, as it is charged.
-    map_bytes: u64,
-    /// Runs of programs that were left out because the program was running on that CPU already.
-    busy: u64,
-}
-
-fn held() -> Held {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return Held::default() };
-    // One map or program may be held by several descriptors.
-    let (mut maps, mut programs) = (BTreeMap::new(), BTreeMap::new());
+/// Memory of the maps this process holds, as the kernel charges it.
+fn map_bytes() -> u64 {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return 0 };
+    // One map may be held by several descriptors.
+    let mut maps = BTreeMap::new();
     for entry in entries.flatten() {
         let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
         let field = |name: &str| {
@@ -224,9 +217,6 @@ fn held() -> Held {
         if let (Some(id), Some(bytes)) = (field("map_id"), field("memlock")) {
             maps.insert(id, bytes);
         }
-        if let (Some(id), Some(misses)) = (field("prog_id"), field("recursion_misses")) {
-            programs.insert(id, misses);
-        }
     }
-    Held { map_bytes: maps.values().sum(), busy: programs.values().sum() }
+    maps.values().sum()
 }
