@@ -24,6 +24,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 Server(sys.argv[1], Handler).serve_forever()
 ";
 
+/// A service's name that no other run of this test has.
+fn own(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
 fn wait_for(path: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(30);
     let name = path.to_string_lossy();
@@ -42,7 +47,7 @@ fn curl_and_python_over_a_unix_socket_are_counted_in_both_roles() -> Result<()> 
     let scratch = Scratch::new("unix")?;
     let agent = Agent::start(&[])?;
     let socket = scratch.path().join("http.sock");
-    let mut server = command("python3", "unix-server");
+    let mut server = command("python3", &own("unix-server"));
     server.arg(scratch.file("server.py", SERVER)?).arg(&socket);
     let _server = Program::start(server)?;
     wait_for(&socket)?;
@@ -52,21 +57,21 @@ fn curl_and_python_over_a_unix_socket_are_counted_in_both_roles() -> Result<()> 
         run(curl)
     };
     for _ in 0..20 {
-        curl("unix-one-shot", &["http://unix.test/one"])?;
+        curl(&own("unix-one-shot"), &["http://unix.test/one"])?;
     }
-    curl("unix-keep-alive", &["http://unix.test/many"; 30])?;
-    curl("unix-missing", &["http://unix.test/missing"])?;
+    curl(&own("unix-keep-alive"), &["http://unix.test/many"; 30])?;
+    curl(&own("unix-missing"), &["http://unix.test/missing"])?;
 
     let metrics = agent.metrics()?;
     let found = [("http_response_status_code", "200"), ("error_type", "")];
-    assert_eq!(metrics.asked("unix-one-shot", &found), 20);
-    assert_eq!(metrics.asked("unix-one-shot", &[]), 20);
-    assert_eq!(metrics.asked("unix-keep-alive", &found), 30);
-    assert_eq!(metrics.asked("unix-keep-alive", &[]), 30);
-    assert_eq!(metrics.asked("unix-missing", &[("http_response_status_code", "404")]), 1);
-    assert_eq!(metrics.served("unix-server", &found), 50);
-    assert_eq!(metrics.served("unix-server", &[("http_response_status_code", "404")]), 1);
-    assert_eq!(metrics.served("unix-server", &[]), 51);
-    assert_eq!(metrics.asked("unix-server", &[]), 0);
+    assert_eq!(metrics.asked(&own("unix-one-shot"), &found), 20);
+    assert_eq!(metrics.asked(&own("unix-one-shot"), &[]), 20);
+    assert_eq!(metrics.asked(&own("unix-keep-alive"), &found), 30);
+    assert_eq!(metrics.asked(&own("unix-keep-alive"), &[]), 30);
+    assert_eq!(metrics.asked(&own("unix-missing"), &[("http_response_status_code", "404")]), 1);
+    assert_eq!(metrics.served(&own("unix-server"), &found), 50);
+    assert_eq!(metrics.served(&own("unix-server"), &[("http_response_status_code", "404")]), 1);
+    assert_eq!(metrics.served(&own("unix-server"), &[]), 51);
+    assert_eq!(metrics.asked(&own("unix-server"), &[]), 0);
     Ok(())
 }

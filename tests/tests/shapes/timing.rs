@@ -47,7 +47,10 @@ fn check(
 fn durations_are_within_five_hundredths_of_the_ends_own_clocks() -> Result<()> {
     let scratch = Scratch::new("timing")?;
     let agent = Agent::start(&[])?;
-    let check = |name: &str, said, bytes| check(&agent, &scratch, name, said, bytes);
+    let check = |name: &str, said, bytes| {
+        let name = format!("{name}-{}", std::process::id());
+        check(&agent, &scratch, &name, said, bytes)
+    };
     let late = answer(200, "hello");
     check("timing-late", vec![Pause(300), Write(late.clone())], late.len())?;
     let slow = head(200, 10_000);

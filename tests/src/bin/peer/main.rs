@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use steth_tests::peer::{Report, Step};
 
 /// How long a step may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The connection.
 enum Socket {
@@ -84,12 +84,12 @@ impl Player {
                 self.whole(moved, texts)?;
             }
             Step::Fill(bytes) => {
-                let block = [b'x'; 1 << 16];
+                let block = vec![b'x'; 1 << 16];
                 let mut left = *bytes;
                 while left > 0 {
-                    let n = left.min(block.len() as u64);
-                    self.write(block.get(..n as usize).unwrap_or_default())?;
-                    left -= n;
+                    let n = usize::try_from(left)?.min(block.len());
+                    self.write(block.get(..n).unwrap_or_default())?;
+                    left -= n as u64;
                 }
             }
             Step::Read(bytes) => self.read(*bytes, usize::MAX)?,
@@ -104,7 +104,7 @@ impl Player {
             },
             Step::Pause(ms) => std::thread::sleep(Duration::from_millis(*ms)),
             Step::Start => self.since = Instant::now(),
-            Step::Stop => self.report.took = self.since.elapsed().as_nanos() as u64,
+            Step::Stop => self.report.took = u64::try_from(self.since.elapsed().as_nanos())?,
             Step::Repeat(times, apart, steps) => {
                 let begun = Instant::now();
                 for i in 0..*times {
