@@ -227,6 +227,10 @@ fn obey(conn: &mut Conn) {
 #[inline(never)]
 fn ask_bytes(conn: &mut Conn) -> u32 {
     if conn.mode == FOLLOW || conn.mode == FULL || (conn.mode == PAIRS && conn.unix != 0) {
+        if conn.mode == PAIRS && conn.pair.ask_head != 0 {
+            // Settled in the middle of a head that came in pieces.
+            return LEAVE_ASK;
+        }
         // Userspace, or the kind of socket, asks for it: nothing of this turn is kept here.
         if conn.mode == PAIRS {
             conn.mode = FOLLOW;
@@ -363,7 +367,9 @@ fn follow(conn: &mut Conn) {
         conn.carried = 0;
         flags = flag::TURN;
     }
-    let cap = if conn.mode == FULL { FULL_PER_TURN } else { FOLLOW_PER_TURN };
+    // Nothing tells how far a Unix socket has come but its calls.
+    let full = conn.mode == FULL || conn.unix != 0;
+    let cap = if full { FULL_PER_TURN } else { FOLLOW_PER_TURN };
     let room = cap.saturating_sub(conn.carried);
     if room != 0 || conn.unix != 0 {
         conn.call.start = start(conn);
