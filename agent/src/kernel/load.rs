@@ -259,7 +259,32 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         let why = |f: &offsets::Missing| format!("this kernel has no {}.{}", f.of, f.path);
         field.map(|f| State::Failed { why: why(f) })
     };
-    let tiers: &[Tier] = match options.tier {
+    let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
+    let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
+    begin(&mut bpf)?;
+    for probe in ALL {
+        if !reports.iter().any(|r| r.name == probe.program) {
+            let why = format!("capture tier {} does not need it", tier.number());
+            reports.push(report(probe, State::Disabled { why }));
+        }
+    }
+    drop(btf);
+    super::trim::give_back();
+    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
+}
+
+fn report(probe: &Probe, state: State) -> Report {
+    Report { name: probe.program, hook: probe.hook.name(), loss: probe.loss, state }
+}
+
+/// Attaches the first tier of `choice` that works, and says how all those tried fare.
+fn attach_first(
+    bpf: &mut Ebpf,
+    btf: &Btf,
+    choice: TierChoice,
+    lacks: &dyn Fn(&Probe) -> Option<State>,
+) -> Result<(Tier, Vec<Report>), Error> {
+    let tiers: &[Tier] = match choice {
         TierChoice::Auto => &[Tier::Sockets, Tier::Protocols, Tier::Calls],
         TierChoice::Only(Tier::Sockets) => &[Tier::Sockets],
         TierChoice::Only(Tier::Protocols) => &[Tier::Protocols],
@@ -268,7 +293,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let mut reports: Vec<Report> = Vec::new();
     let mut chosen = None;
     for tier in tiers {
-        match attach_tier(&mut bpf, &btf, *tier, &lacks) {
+        match attach_tier(bpf, btf, *tier, lacks) {
             Ok(active) => {
                 reports.extend(active);
                 chosen = Some(*tier);
@@ -290,7 +315,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         return Err(Error::NoTier(why.join("\n")));
     };
     // A dearer tier does the same: nothing is lost, so nothing has failed.
-    for report in reports.iter_mut().filter(|_| options.tier == TierChoice::Auto) {
+    for report in reports.iter_mut().filter(|_| choice == TierChoice::Auto) {
         let of_tier = ALL.iter().any(|p| p.program == report.name && p.tiers & tier.bit() != 0);
         if let State::Failed { why } = &report.state
             && !of_tier
@@ -299,21 +324,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
                 State::Disabled { why: format!("tier {} is used: {why}", tier.number()) };
         }
     }
-    let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
-    begin(&mut bpf)?;
-    for probe in ALL {
-        if !reports.iter().any(|r| r.name == probe.program) {
-            let why = format!("capture tier {} does not need it", tier.number());
-            reports.push(report(probe, State::Disabled { why }));
-        }
-    }
-    drop(btf);
-    super::trim::give_back();
-    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
-}
-
-fn report(probe: &Probe, state: State) -> Report {
-    Report { name: probe.program, hook: probe.hook.name(), loss: probe.loss, state }
+    Ok((tier, reports))
 }
 
 /// Attaches all of a tier; on a failure of a required probe detaches them again and says why.

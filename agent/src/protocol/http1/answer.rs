@@ -144,8 +144,7 @@ impl Conversation {
             Some(_) if ends && self.queue.len() <= 1 => self.answered(last, cx),
             // Of a head that was not seen, not even this is known: whether there are chunks.
             Some(answering) if answering.status.is_some() => answering.ending = Some(ends),
-            Some(_) => {}
-            None => {}
+            Some(_) | None => {}
         }
     }
 
