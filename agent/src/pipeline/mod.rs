@@ -142,7 +142,14 @@ impl Pipeline {
 
     /// The sweep was whole: what it did not show is gone, what it showed is in flight.
     pub fn end_sweep(&mut self) {
-        self.http1.end_sweep();
+        let mut next = Next {
+            entities: &mut self.entities,
+            red: &mut self.red,
+            paths: &self.paths,
+            verdicts: &mut self.verdicts,
+            filtered: &mut self.counters.filtered,
+        };
+        self.http1.end_sweep(&mut next);
         let Self { http1, entities, red, .. } = self;
         let active: Vec<_> = http1
             .in_flight()

@@ -128,18 +128,12 @@ fn each_shape_is_counted_alike_where_only_system_calls_are_seen() -> Result<()> 
 
 /// What is told differently of a Unix socket.
 const UNIX: &[&str] = &[
-    // Nothing tells that it was closed, which is where these end.
+    // Nothing tells at once that it was closed, which is where these end.
     "until-close",
     "until-close-at-once",
     "vectored-many",
-    // The first 4 KiB of a turn are carried: the end of the chunks, the later answers and the end
-    // of the head are not.
+    // The end of the chunks is not carried.
     "chunked-long",
-    "pipeline-large",
-    "heads-of-64-kib",
-    // The first eight bytes, by which a request is recognised, are not told on.
-    "heads-by-bytes",
-    "long-heads-by-bytes",
     // More is seen than over TCP.
     "long-body-then-get",
     "impatient-long",

@@ -128,6 +128,8 @@ pub(super) struct Conversation {
     pub(super) opaque: bool,
     /// Its records are segments.
     pub(super) followed: bool,
+    /// A Unix socket: nothing tells that it was closed.
+    pub(super) unix: bool,
     /// The kernel side was asked to carry more of it.
     full: bool,
     /// The pair that would come next, when it is not followed.
@@ -168,6 +170,7 @@ impl Conversation {
             late,
             opaque: false,
             followed: false,
+            unix: false,
             full: false,
             next: 0,
             mark: Mark::default(),

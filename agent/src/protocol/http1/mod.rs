@@ -177,6 +177,7 @@ impl Http1 {
             talk
         });
         talk.followed = true;
+        talk.unix = header.flags & flag::UNIX != 0;
         let way = way(talk.role, segment.direction);
         let other = if way == Way::Ask { Way::Answer } else { Way::Ask };
         let mut cx = Cx { conn, pid: Pid(header.tgid), limits, counters, sink, note: None };
@@ -305,18 +306,25 @@ impl Http1 {
     }
 
     /// Ends a sweep.
-    pub fn end_sweep(&mut self) {
-        let Self { conversations, counters, sweep, .. } = self;
+    pub fn end_sweep(&mut self, sink: &mut impl Sink) {
+        let Self { limits, conversations, counters, sweep, .. } = self;
         sweep.end();
         let gone = conversations.extract(|_, talk| {
             let mark = &mut talk.mark;
             mark.missed = if mark.seen { 0 } else { mark.missed.saturating_add(1) };
             mark.shown |= mark.seen;
             mark.seen = false;
-            mark.missed >= 2 && (mark.shown || talk.opaque)
+            mark.missed >= 2 && (mark.shown || talk.opaque || talk.unix)
         });
-        for (_, talk) in gone {
-            counters.add(Count::LostVanished, talk.queue.len());
+        for (conn, mut talk) in gone {
+            if talk.unix {
+                // Of a Unix socket this is the only sign of its end.
+                let time = talk.ask.stream.last().max(talk.answer.stream.last());
+                let mut cx = Cx { conn, pid: talk.pid, limits, counters, sink, note: None };
+                talk.close(Over { time, errno: 0 }, &mut cx);
+            } else {
+                counters.add(Count::LostVanished, talk.queue.len());
+            }
         }
         for (conn, talk) in conversations.iter().filter(|(_, talk)| talk.followed) {
             let pid = talk.queue.front().map_or(talk.pid, |open| open.pid);
@@ -373,6 +381,7 @@ fn take_pair<S: Sink>(talk: &mut Conversation, pair: &Pair<'_>, cx: &mut Cx<'_, 
     }
     if handover {
         talk.followed = true;
+        talk.unix = header.flags & flag::UNIX != 0;
         return;
     }
     let trailer = talk.answering.is_some_and(|answering| answering.trailer);

@@ -108,7 +108,7 @@ fn run(rig: &mut Rig, step: &Step) {
             rig.http.event(&event, &mut rig.kept);
         }
         Step::Sweep(now) => {
-            rig.http.end_sweep();
+            rig.http.end_sweep(&mut rig.kept);
             rig.http.begin_sweep(Timestamp(*now));
         }
     }

@@ -234,7 +234,7 @@ proptest! {
             for now in 1..4 {
                 line.rig.http.begin_sweep(Timestamp(now * 1_000_000_000));
                 line.progress();
-                line.rig.http.end_sweep();
+                line.rig.http.end_sweep(&mut line.rig.kept);
             }
         }
         prop_assert_eq!(line.rig.kept.lines(), lines(&all));

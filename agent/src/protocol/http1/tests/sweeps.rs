@@ -11,7 +11,7 @@ fn sweep(rig: &mut Rig, now: u64, told: &[Told]) {
     for one in told {
         rig.pair(&one.clone().end(End::Swept));
     }
-    rig.http.end_sweep();
+    rig.http.end_sweep(&mut rig.kept);
     rig.check_sums();
 }
 
@@ -108,7 +108,7 @@ fn what_two_sweeps_do_not_show_is_forgotten() {
     assert_eq!(line.rig.http.open(), 1);
     line.rig.http.begin_sweep(Timestamp(3 * SECOND));
     line.progress();
-    line.rig.http.end_sweep();
+    line.rig.http.end_sweep(&mut line.rig.kept);
     for (now, open) in [(4, 1), (5, 0)] {
         sweep(&mut line.rig, now * SECOND, &[]);
         assert_eq!(
@@ -145,7 +145,7 @@ fn progress_ends_a_download_nothing_follows() {
     let progress = |line: &mut Line, now: u64| {
         line.rig.http.begin_sweep(Timestamp(now));
         line.progress();
-        line.rig.http.end_sweep();
+        line.rig.http.end_sweep(&mut line.rig.kept);
         line.rig.kept.lines()
     };
     line.ask(ASK);
@@ -176,7 +176,7 @@ fn a_sweep_takes_nothing_from_a_record_on_its_way() {
     let mut ahead = line.state(8, 0);
     ahead.end[1] += OK.len() as u64;
     line.rig.http.event(&Event::Progress(&ahead), &mut line.rig.kept);
-    line.rig.http.end_sweep();
+    line.rig.http.end_sweep(&mut line.rig.kept);
     line.answer(OK);
     assert_eq!(line.rig.kept.lines(), ["Get /s 200 0/2"]);
 }
@@ -194,4 +194,17 @@ fn an_idle_upload_by_chunks_is_reported_by_a_sweep() {
     assert_eq!(rig.kept.seen.len(), 2);
     rig.pair(&Told::new(&ask, OK).at(1, 2).end(End::Closed));
     assert_eq!(rig.kept.seen.len(), 2);
+}
+
+#[test]
+fn a_unix_socket_that_is_gone_has_closed() {
+    const UNTIL_CLOSE: &[u8] = b"HTTP/1.0 200 OK\r\n\r\nall there is";
+    let mut line = Line { flags: flag::SERVER | flag::UNIX, ..Line::default() };
+    line.ask(ASK);
+    line.answer(UNTIL_CLOSE);
+    for now in 1..4 {
+        sweep(&mut line.rig, now * SECOND, &[]);
+    }
+    assert_eq!(line.rig.kept.lines(), ["Get /s 200 0/12"]);
+    assert_eq!(line.rig.http.counters().lost(), 0);
 }
