@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use agent_common::counter::Counter;
+use procfs::process::Process;
 
 use super::account::{Account, KERNEL, account, is_of_exchanges};
 use super::start::Limits;
@@ -184,23 +185,17 @@ fn int(value: u64) -> Number {
     Number::Int(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// CPU time of this process in nanoseconds, user and kernel mode, by the hundredths of a second that
-/// `/proc` tells.
+/// CPU time of this process in nanoseconds, user and kernel mode, as coarse as `/proc` tells it.
 fn cpu() -> (u64, u64) {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name in parentheses may hold anything; fields are counted behind it.
-    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let mut fields = rest.split_ascii_whitespace().skip(11);
-    let mut next = || fields.next().and_then(|f| f.parse::<u64>().ok()).unwrap_or(0) * 10_000_000;
-    (next(), next())
+    let Ok(stat) = Process::myself().and_then(|own| own.stat()) else { return (0, 0) };
+    let nanos = 1_000_000_000 / procfs::ticks_per_second().max(1);
+    (stat.utime * nanos, stat.stime * nanos)
 }
 
 /// Resident memory of this process.
 fn rss() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
+    let status = Process::myself().and_then(|own| own.status());
+    status.ok().and_then(|status| status.vmrss).unwrap_or(0) * 1024
 }
 
 /// Memory of the maps this process holds, as the kernel charges it.
