@@ -1,6 +1,7 @@
 //! nginx and wrk, and what a round of them costs.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use anyhow::Context;
 
@@ -33,6 +34,15 @@ pub(super) struct Round {
     pub(super) off: i64,
 }
 
+/// A command on one processor: a scheduler that puts server and client together now and then would
+/// be most of what is measured.
+fn pinned(cpu: usize, program: &str, name: &str) -> Command {
+    let mut command = command("taskset", name);
+    let last = std::thread::available_parallelism().map_or(0, |cpus| cpus.get() - 1);
+    command.args(["-c", &cpu.min(last).to_string(), program]);
+    command
+}
+
 const SERVER: &str = "bench-nginx";
 const CLIENT: &str = "bench-wrk";
 
@@ -50,7 +60,7 @@ impl Bench {
                    server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"hello\\n\"; }} }} }}"
             ),
         )?;
-        let mut nginx = command("nginx", SERVER);
+        let mut nginx = pinned(0, "nginx", SERVER);
         nginx.arg("-c").arg(config);
         let nginx = Program::listening(nginx, SocketAddr::from(([127, 0, 0, 1], port)))?;
         Ok(Self { nginx, port, _scratch: scratch })
@@ -62,7 +72,7 @@ impl Bench {
 
     /// Full speed for `seconds`; how many requests wrk says it made.
     pub(super) fn requests(&self, seconds: u64) -> anyhow::Result<u64> {
-        let mut wrk = command("wrk", CLIENT);
+        let mut wrk = pinned(1, "wrk", CLIENT);
         let url = format!("http://127.0.0.1:{}/", self.port);
         wrk.args(["-t1", "-c16", &format!("-d{seconds}"), &url]);
         let said = String::from_utf8(run(wrk)?.stdout)?;

@@ -193,7 +193,9 @@ fn end_to_end(harness: &[String]) -> Result<Outcome> {
         Err(error) => say(format!("    no Collector: {error:#}")),
     }
     announce("end-to-end", "real servers and clients on this kernel, counts compared with ==");
-    command.args(["test", "--package", "steth-tests", "--", "--test-threads=1"]).args(harness);
+    command
+        .args(["test", "--no-fail-fast", "--package", "steth-tests", "--", "--test-threads=1"])
+        .args(harness);
     run_tests(&mut command, "`cargo xtask test end-to-end -- NAME` runs one alone").map(counted)
 }
 
