@@ -103,6 +103,6 @@ fn main() {
         let idle = Told::new(1_000_000 + conn, wrk, nginx);
         http.event(&idle.event(End::Swept), &mut Eaten(0));
     }
-    http.end_sweep();
+    http.end_sweep(&mut Eaten(0));
     bench("wrk to nginx, 10000 idle connections swept", &many(wrk, nginx), &mut http);
 }

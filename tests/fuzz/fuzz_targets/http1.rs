@@ -99,7 +99,7 @@ fuzz_target!(|data: &[u8]| {
             }
             _ => {
                 time += u64::from(how) * 1_000_000_000;
-                http.end_sweep();
+                http.end_sweep(&mut told);
                 http.begin_sweep(Timestamp(time));
             }
         }
