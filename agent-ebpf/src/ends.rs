@@ -171,9 +171,11 @@ unsafe fn changed(conn: &mut Conn, sk: *const u8, old: i32, new: i32) {
         // The end of the stream counts as one. A program that closes has thrown away what waited.
         let ends = u32::from(old == TCP_FIN_WAIT2 || old == TCP_CLOSE_WAIT || old == TCP_CLOSING);
         let queued = maps::sock().get(|s| &s.queued);
-        if unread > ends && queued != ABSENT && conn.mode != CONNECTING && conn.pair.conn != 0 {
-            let queued: u32 = Typed::read(sk, queued);
-            if queued != 0 {
+        if queued != ABSENT && conn.mode != CONNECTING && conn.pair.conn != 0 {
+            let waits = unread > ends && Typed::read::<u32>(sk, queued) != 0;
+            // Read, and not told yet: the end came while the call that reads was under way.
+            let untold = seq[0].wrapping_sub(conn.seq[0]) as i32 > 0;
+            if waits || untold {
                 conn.held = (errno & 0xfff) + 1;
                 return;
             }
