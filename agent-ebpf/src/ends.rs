@@ -112,7 +112,8 @@ unsafe fn gone(conn: &mut Conn, sk: *const u8) {
     // SAFETY: as for the callers; a helper without arguments.
     unsafe {
         let seq = capture::positions::<Typed>(sk);
-        end(conn, (conn.held - 1) as u16, bpf_ktime_get_ns(), TCP_CLOSE, seq, 0);
+        let (errno, fin) = ((conn.held & 0xffff) - 1, conn.held >> 16);
+        end(conn, errno as u16, bpf_ktime_get_ns(), TCP_CLOSE, seq, fin);
     }
 }
 
@@ -174,9 +175,9 @@ unsafe fn changed(conn: &mut Conn, sk: *const u8, old: i32, new: i32) {
         if queued != ABSENT && conn.mode != CONNECTING && conn.pair.conn != 0 {
             let waits = unread > ends && Typed::read::<u32>(sk, queued) != 0;
             // Read, and not told yet: the end came while the call that reads was under way.
-            let untold = seq[0].wrapping_sub(conn.seq[0]) as i32 > 0;
+            let untold = seq[0].wrapping_sub(conn.seq[0]).wrapping_sub(fin) as i32 > 0;
             if waits || untold {
-                conn.held = (errno & 0xfff) + 1;
+                conn.held = ((errno & 0xfff) + 1) | (fin << 16);
                 return;
             }
         }
