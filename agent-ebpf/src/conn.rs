@@ -109,6 +109,7 @@ pub(crate) struct Conn {
     pub(crate) reserved: u8,
     /// Where in the ask's head the first message's head ends; 0 while unknown.
     pub(crate) marked: u32,
-    /// The connection is over and has bytes to be read: its error, plus one. Else 0.
+    /// The connection is over and has bytes to be read or told: its error plus one in the lower half, in the
+    /// upper whether the end of the stream was read. Else 0.
     pub(crate) held: u32,
 }
