@@ -5,8 +5,18 @@
 //! the [`Book`](book::Book) binds owners to resources and keeps what counters need to be kept. Adding a
 //! family is one folder here, one file under `metric/instrument`, and one line in [`probes`].
 
+pub mod conntrack;
+pub mod disk;
 pub mod family;
+pub mod filesystem;
+pub mod memory;
+pub mod network;
+pub mod pressure;
 pub mod reading;
+mod sheet;
+pub mod sockets;
+pub mod tcp;
+mod wrap;
 
 pub use family::{Families, Family};
 pub use reading::{
@@ -77,20 +87,25 @@ impl Tables for NoTables {
 /// The probes of these families, in the order they are read.
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
     let all: [Option<Box<dyn Probe>>; Family::ALL.len()] = Family::ALL.map(|family| match family {
+        Family::Memory => boxed::<memory::Memory>(),
+        Family::Disk => boxed::<disk::Disk>(),
+        Family::Network => boxed::<network::Network>(),
+        Family::Pressure => boxed::<pressure::Pressure>(),
+        Family::Conntrack => boxed::<conntrack::Conntrack>(),
+        Family::Filesystem => boxed::<filesystem::Filesystem>(),
+        Family::Tcp => boxed::<tcp::Tcp>(),
+        Family::Sockets => boxed::<sockets::Sockets>(),
         Family::Cpu
-        | Family::Memory
-        | Family::Disk
-        | Family::Filesystem
-        | Family::Network
-        | Family::Tcp
-        | Family::Sockets
         | Family::Process
         | Family::Container
         | Family::Scheduler
         | Family::OffCpu
-        | Family::Locks
-        | Family::Pressure
-        | Family::Conntrack => None,
+        | Family::Locks => None,
     });
     all.into_iter().flatten().filter(|probe| families.has(probe.family())).collect()
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "families without a probe stand in the same list")]
+fn boxed<P: Probe + Default + 'static>() -> Option<Box<dyn Probe>> {
+    Some(Box::<P>::default())
 }
