@@ -52,6 +52,17 @@ pub enum Number {
 pub enum Data {
     /// For counters (monotonic) and up-down-counters: the sum since `start`. For gauges: the value.
     Number(Number),
+    /// For counters whose source had counted before it was watched, or had been told elsewhere: for
+    /// a reader of cumulative values the same as `Number(value)`; one that tells deltas tells of it
+    /// only what came after `since`, when it was `before`.
+    Older {
+        /// The sum since `start`.
+        value: Number,
+        /// What it was when the watching began.
+        before: Number,
+        /// When that was.
+        since: WallTime,
+    },
     /// For histograms: everything since `start`.
     Histogram(Box<Histogram>),
     /// The series has ended: "no recorded value", sent once.
@@ -61,6 +72,16 @@ pub enum Data {
     /// series' baseline to that one's, or it would tell the same counts twice. Stands before the
     /// point that it names.
     Moved(Arc<[Attribute]>),
+}
+
+impl Data {
+    /// The number, if it is one.
+    pub fn number(&self) -> Option<Number> {
+        match self {
+            Self::Number(value) | Self::Older { value, .. } => Some(*value),
+            Self::Histogram(_) | Self::Ended | Self::Moved(_) => None,
+        }
+    }
 }
 
 /// One series.
