@@ -67,6 +67,18 @@ impl HostRoot {
         Ok(Content { bytes, cut })
     }
 
+    /// The first bytes of a file, as many as `into` has room for, by one read if the file allows it:
+    /// for small files that are read often. Gives how many.
+    pub fn peek(&self, inside: impl AsRef<Path>, into: &mut [u8]) -> Result<usize, Unread> {
+        let mut file = File::open(self.path(inside)).map_err(|e| Unread::of(&e))?;
+        file.read(into).map_err(|e| Unread::of(&e))
+    }
+
+    /// The size of a file or directory.
+    pub fn size(&self, inside: impl AsRef<Path>) -> Result<u64, Unread> {
+        std::fs::metadata(self.path(inside)).map(|meta| meta.len()).map_err(|e| Unread::of(&e))
+    }
+
     /// The target of a symbolic link, as the kernel wrote it.
     pub fn link(&self, inside: impl AsRef<Path>) -> Result<PathBuf, Unread> {
         std::fs::read_link(self.path(inside)).map_err(|e| Unread::of(&e))
@@ -77,6 +89,23 @@ impl HostRoot {
         let entries = std::fs::read_dir(self.path(inside)).map_err(|e| Unread::of(&e))?;
         Ok(entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .take(limit)
+            .collect())
+    }
+
+    /// Names of the directories in a directory, at most `limit` of them.
+    pub fn directories(
+        &self,
+        inside: impl AsRef<Path>,
+        limit: usize,
+    ) -> Result<Vec<String>, Unread> {
+        let entries = std::fs::read_dir(self.path(inside)).map_err(|e| Unread::of(&e))?;
+        Ok(entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                // The directory itself says so: nothing else is asked.
+                entry.file_type().ok()?.is_dir().then(|| entry.file_name().into_string().ok())?
+            })
             .take(limit)
             .collect())
     }

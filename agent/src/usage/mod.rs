@@ -5,13 +5,17 @@
 //! the [`Book`](book::Book) binds owners to resources and keeps what counters need to be kept. Adding a
 //! family is one folder here, one file under `metric/instrument`, and one line in [`probes`].
 
+pub mod book;
 pub mod conntrack;
+pub mod cpu;
 pub mod disk;
 pub mod family;
 pub mod filesystem;
 pub mod memory;
 pub mod network;
+pub mod owners;
 pub mod pressure;
+pub mod process;
 pub mod reading;
 mod sheet;
 pub mod sockets;
@@ -30,6 +34,9 @@ use crate::host::{Anchor, HostRoot};
 pub trait Probe: Send {
     /// Which family it is; at most one probe a family.
     fn family(&self) -> Family;
+
+    /// These processes are told by themselves: worth reading more of than of others.
+    fn want(&mut self, _processes: &[ProcKey]) {}
 
     /// Reads everything once. What was put into the sink counts even if the outcome is an error: a
     /// part that is missing is told by [`Sink::lacks`], a family that gives nothing by `Err`. A file
@@ -86,26 +93,22 @@ impl Tables for NoTables {
 
 /// The probes of these families, in the order they are read.
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
-    let all: [Option<Box<dyn Probe>>; Family::ALL.len()] = Family::ALL.map(|family| match family {
-        Family::Memory => boxed::<memory::Memory>(),
-        Family::Disk => boxed::<disk::Disk>(),
-        Family::Network => boxed::<network::Network>(),
-        Family::Pressure => boxed::<pressure::Pressure>(),
-        Family::Conntrack => boxed::<conntrack::Conntrack>(),
-        Family::Filesystem => boxed::<filesystem::Filesystem>(),
-        Family::Tcp => boxed::<tcp::Tcp>(),
-        Family::Sockets => boxed::<sockets::Sockets>(),
-        Family::Cpu
-        | Family::Process
-        | Family::Container
-        | Family::Scheduler
-        | Family::OffCpu
-        | Family::Locks => None,
-    });
-    all.into_iter().flatten().filter(|probe| families.has(probe.family())).collect()
+    Family::ALL.into_iter().filter(|family| families.has(*family)).filter_map(probe).collect()
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "families without a probe stand in the same list")]
-fn boxed<P: Probe + Default + 'static>() -> Option<Box<dyn Probe>> {
-    Some(Box::<P>::default())
+fn probe(family: Family) -> Option<Box<dyn Probe>> {
+    let probe: Box<dyn Probe> = match family {
+        Family::Cpu => Box::<cpu::Cpu>::default(),
+        Family::Process => Box::<process::Processes>::default(),
+        Family::Memory => Box::<memory::Memory>::default(),
+        Family::Disk => Box::<disk::Disk>::default(),
+        Family::Filesystem => Box::<filesystem::Filesystem>::default(),
+        Family::Network => Box::<network::Network>::default(),
+        Family::Tcp => Box::<tcp::Tcp>::default(),
+        Family::Sockets => Box::<sockets::Sockets>::default(),
+        Family::Pressure => Box::<pressure::Pressure>::default(),
+        Family::Conntrack => Box::<conntrack::Conntrack>::default(),
+        Family::Container | Family::Scheduler | Family::OffCpu | Family::Locks => return None,
+    };
+    Some(probe)
 }
