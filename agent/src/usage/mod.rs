@@ -7,6 +7,7 @@
 
 pub mod book;
 pub mod conntrack;
+pub mod container;
 pub mod cpu;
 pub mod disk;
 pub mod family;
@@ -108,7 +109,8 @@ fn probe(family: Family) -> Option<Box<dyn Probe>> {
         Family::Sockets => Box::<sockets::Sockets>::default(),
         Family::Pressure => Box::<pressure::Pressure>::default(),
         Family::Conntrack => Box::<conntrack::Conntrack>::default(),
-        Family::Container | Family::Scheduler | Family::OffCpu | Family::Locks => return None,
+        Family::Container => Box::<container::Container>::default(),
+        Family::Scheduler | Family::OffCpu | Family::Locks => return None,
     };
     Some(probe)
 }

@@ -7,8 +7,6 @@ use crate::metric::instrument::sockets as of;
 use crate::metric::key;
 
 const LIMIT: usize = 16 * 1024;
-/// `sockstat` counts memory in pages.
-const PAGE: u64 = 4096;
 /// Transports as the files name them, with what a word of their lines is.
 const STATES: [(&str, &str, &str); 6] = [
     ("TCP", "tcp", "in_use"),
@@ -113,7 +111,9 @@ impl Sockets {
                 (&of::STETH_SYSTEM_SOCKET_MEMORY_LIMIT, limit),
             ];
             for (instrument, pages) in both {
-                if let Some(bytes) = pages.and_then(|pages| pages.checked_mul(PAGE)) {
+                if let Some(bytes) =
+                    pages.and_then(|pages| pages.checked_mul(rustix::param::page_size() as u64))
+                {
                     into.put(&Owner::Host, instrument, labels, Amount::now(bytes));
                 }
             }

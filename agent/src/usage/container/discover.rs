@@ -140,7 +140,10 @@ mod tests {
         let check = |path: &str, expect: Option<Rank>| assert_eq!(rank(path), expect, "{path}");
         check(&format!("/docker/{ID}"), Some(Rank::Container));
         check(&format!("/system.slice/docker-{ID}.scope"), Some(Rank::Container));
-        check(&format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"), Some(Rank::Container));
+        check(
+            &format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"),
+            Some(Rank::Container),
+        );
         check(&format!("/docker/{ID}/system.slice/x.service"), None);
         check(&format!("/docker/{ID}/docker/{}", ID.replace('0', "f")), Some(Rank::Container));
         check("/system.slice/nginx.service", Some(Rank::Unit));

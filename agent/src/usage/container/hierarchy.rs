@@ -84,17 +84,17 @@ impl Hierarchies {
     pub(super) fn place(&self, controller: Controller) -> Option<Place<'_>> {
         let has = |options: &str| options.split(',').any(|o| o == controller.name());
         let one = self.one.iter().find(|(options, _)| has(options));
-        one.map(|(_, mount)| Place::One(mount))
-            .or_else(|| self.unified.as_deref().map(Place::Two))
+        one.map(|(_, mount)| Place::One(mount)).or_else(|| self.unified.as_deref().map(Place::Two))
     }
 
     /// The mounts whose groups are looked for: not every controller of version 1 has a hierarchy that
     /// says more than these.
     pub(super) fn walked(&self) -> impl Iterator<Item = &str> {
         let wanted = ["memory", "cpu", "pids", "name=systemd"];
-        let one = self.one.iter().filter(move |(options, _)| {
-            options.split(',').any(|option| wanted.contains(&option))
-        });
+        let one = self
+            .one
+            .iter()
+            .filter(move |(options, _)| options.split(',').any(|option| wanted.contains(&option)));
         self.unified.as_deref().into_iter().chain(one.map(|(_, mount)| mount.as_str()))
     }
 

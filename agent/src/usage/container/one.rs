@@ -21,7 +21,11 @@ pub(super) const CPU: &[Row] = &[
 pub(super) const MEMORY: &[Row] = &[
     row(&["total_rss"], &of::CONTAINER_MEMORY_RSS, &[]),
     row(&["total_swap"], &of::STETH_CONTAINER_PAGING_USAGE, &[]),
-    row(&["total_pgmajfault"], &of::CONTAINER_PAGING_FAULTS, &[(key::SYSTEM_PAGING_FAULT_TYPE, "major")]),
+    row(
+        &["total_pgmajfault"],
+        &of::CONTAINER_PAGING_FAULTS,
+        &[(key::SYSTEM_PAGING_FAULT_TYPE, "major")],
+    ),
     Row {
         keys: &["total_pgfault"],
         less: &["total_pgmajfault"],
@@ -29,7 +33,11 @@ pub(super) const MEMORY: &[Row] = &[
         instrument: &of::CONTAINER_PAGING_FAULTS,
         attributes: &[(key::SYSTEM_PAGING_FAULT_TYPE, "minor")],
     },
-    row(&["total_workingset_refault_anon"], &of::STETH_CONTAINER_PAGING_REFAULTS, &[(key::STETH_PAGE_TYPE, "anonymous")]),
+    row(
+        &["total_workingset_refault_anon"],
+        &of::STETH_CONTAINER_PAGING_REFAULTS,
+        &[(key::STETH_PAGE_TYPE, "anonymous")],
+    ),
     row(
         &["total_workingset_refault_file", "total_workingset_refault"],
         &of::STETH_CONTAINER_PAGING_REFAULTS,
@@ -42,26 +50,20 @@ pub(super) const OOM: &[Row] = &[row(&["oom_kill"], &of::STETH_CONTAINER_MEMORY_
 
 /// User and system, in nanoseconds.
 pub(super) fn cpu_time(host: &HostRoot, place: super::Place<'_>, path: &str) -> Option<[u64; 2]> {
-    let number = |name: &str| {
-        keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes)
-    };
+    let number = |name: &str| keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes);
     Some([number("cpuacct.usage_user")?, number("cpuacct.usage_sys")?])
 }
 
 /// The quota as a number of processors, in thousandths.
 pub(super) fn quota(host: &HostRoot, place: super::Place<'_>, path: &str) -> Option<f64> {
-    let number = |name: &str| {
-        keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes)
-    };
+    let number = |name: &str| keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes);
     // Without a quota it is -1.
     super::share(number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?)
 }
 
 /// What both versions have, of memory.
 pub(super) fn memory(host: &HostRoot, place: super::Place<'_>, path: &str, stat: &[u8]) -> Common {
-    let number = |name: &str| {
-        keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes)
-    };
+    let number = |name: &str| keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes);
     let find = |wanted: &str| keyed::flat(stat).find(|(key, _)| *key == wanted).map(|(_, v)| v);
     Common {
         usage: number("memory.usage_in_bytes"),

@@ -30,7 +30,11 @@ pub(super) const MEMORY: &[Row] = &[
         instrument: &of::CONTAINER_PAGING_FAULTS,
         attributes: &[(key::SYSTEM_PAGING_FAULT_TYPE, "minor")],
     },
-    row(&["workingset_refault_anon"], &of::STETH_CONTAINER_PAGING_REFAULTS, &[(key::STETH_PAGE_TYPE, "anonymous")]),
+    row(
+        &["workingset_refault_anon"],
+        &of::STETH_CONTAINER_PAGING_REFAULTS,
+        &[(key::STETH_PAGE_TYPE, "anonymous")],
+    ),
     row(
         &["workingset_refault_file", "workingset_refault"],
         &of::STETH_CONTAINER_PAGING_REFAULTS,
@@ -64,9 +68,8 @@ pub(super) fn quota(content: &[u8]) -> Option<f64> {
 
 /// What both versions have, of memory. The limit is the least of the group's and of those above it.
 pub(super) fn memory(host: &HostRoot, place: Place<'_>, path: &str, stat: &[u8]) -> Common {
-    let number = |path: &str, name: &str| {
-        keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes)
-    };
+    let number =
+        |path: &str, name: &str| keyed::number(&host.read(place.file(path, name), 64).ok()?.bytes);
     let mut limit: Option<u64> = None;
     let mut above = path;
     while !above.is_empty() {
