@@ -45,16 +45,11 @@ fn throttled_time_is_as_the_group_has_it_and_a_neighbour_has_none() -> anyhow::R
     for load in loads {
         load.join().map_err(|_| anyhow::anyhow!("a load panicked"))??;
     }
-    // The counts stand still once nothing runs; a last period may still be ending.
     let key = if throttled.is_two() { "throttled_usec" } else { "throttled_time" };
     let scale = if throttled.is_two() { 1000 } else { 1 };
     let stat = |group: &Group, key: &str| group.number("cpu", "cpu.stat", key);
-    let mut before = u64::MAX;
-    wait("the last period", || {
-        let periods = stat(&throttled, "nr_periods")?;
-        Ok(std::mem::replace(&mut before, periods) == periods)
-    })?;
-    let metrics = agent.metrics()?;
+    // A last period may still be ending.
+    let (metrics, _) = agent.metrics_while(|| throttled.read("cpu", "cpu.stat"))?;
     let told = |name: &str| of(&metrics, &throttled, name, &[]);
     assert!(stat(&throttled, "nr_throttled")? > 5, "nothing was throttled");
     assert_eq!(
@@ -126,17 +121,8 @@ fn kills_for_memory_are_counted_and_named() -> anyhow::Result<()> {
     let name = "steth_container_memory_limit_bytes";
     assert_eq!(of(&metrics, &killed, name, &[]), 64 << 20);
     // Somebody else's may be killed meanwhile.
-    let mut same = false;
-    for _ in 0..20 {
-        let before = vmstat("oom_kill")?;
-        let got = agent.metrics()?.sum("steth_system_memory_oom_kills_total", &[]);
-        if before == vmstat("oom_kill")? {
-            assert_eq!(got, before);
-            same = true;
-            break;
-        }
-    }
-    assert!(same);
+    let (metrics, all) = agent.metrics_while(|| vmstat("oom_kill"))?;
+    assert_eq!(metrics.sum("steth_system_memory_oom_kills_total", &[]), all);
     Ok(())
 }
 
@@ -183,24 +169,17 @@ fn a_listener_that_stops_accepting_overflows_in_its_own_container() -> anyhow::R
         Ok(nstat(&space)?["TcpExtListenOverflows"].as_u64() > Some(0))
     })?;
     // The listener's end of what is closed has still to say goodbye.
-    for _ in 0..20 {
-        let before = nstat(&space)?;
-        let metrics = agent.metrics()?;
-        if before != nstat(&space)? {
-            continue;
-        }
-        for (name, key) in [
-            ("steth_container_tcp_listen_overflows_total", "TcpExtListenOverflows"),
-            ("steth_container_tcp_listen_drops_total", "TcpExtListenDrops"),
-            ("steth_container_tcp_retransmits_total", "TcpRetransSegs"),
-            ("steth_container_tcp_timeouts_total", "TcpExtTCPTimeouts"),
-        ] {
-            assert_eq!(Some(of(&metrics, &group, name, &[])), before[key].as_u64(), "{name}");
-            assert_eq!(of(&metrics, &neighbour, name, &[]), 0, "{name}");
-        }
-        return Ok(());
+    let (metrics, told) = agent.metrics_while(|| nstat(&space))?;
+    for (name, key) in [
+        ("steth_container_tcp_listen_overflows_total", "TcpExtListenOverflows"),
+        ("steth_container_tcp_listen_drops_total", "TcpExtListenDrops"),
+        ("steth_container_tcp_retransmits_total", "TcpRetransSegs"),
+        ("steth_container_tcp_timeouts_total", "TcpExtTCPTimeouts"),
+    ] {
+        assert_eq!(Some(of(&metrics, &group, name, &[])), told[key].as_u64(), "{name}");
+        assert_eq!(of(&metrics, &neighbour, name, &[]), 0, "{name}");
     }
-    anyhow::bail!("the counters never stand still");
+    Ok(())
 }
 
 #[test]

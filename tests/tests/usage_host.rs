@@ -11,22 +11,6 @@ use steth_tests::metrics::Metrics;
 use steth_tests::program::{Program, Scratch, command, run};
 use steth_tests::space::Space;
 
-/// Asks the witness before and after, until nothing happened in between: then the agent's number is
-/// the witness's.
-fn quiet<W: PartialEq>(
-    agent: &Agent,
-    witness: impl Fn() -> anyhow::Result<W>,
-) -> anyhow::Result<(Metrics, W)> {
-    for _ in 0..200 {
-        let before = witness()?;
-        let metrics = agent.metrics()?;
-        if before == witness()? {
-            return Ok((metrics, before));
-        }
-    }
-    bail!("the witness never stands still")
-}
-
 fn json(program: &str, arguments: &[&str], space: Option<&Space>) -> anyhow::Result<Value> {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -49,7 +33,7 @@ fn bytes_and_operations_of_a_device_are_as_its_load_says() -> anyhow::Result<()>
     let before = disk.stats()?;
     let fio = disk.fio(&["--rw=randrw", "--size=32m"]);
     let said: Value = serde_json::from_slice(&run(fio)?.stdout)?;
-    let (metrics, after) = quiet(&agent, || disk.stats())?;
+    let (metrics, after) = agent.metrics_while(|| disk.stats())?;
     for (at, direction) in [(0, "read"), (4, "write")] {
         let labels = [("disk_io_direction", direction), ("system_device", disk.name())];
         let told = |name: &str| number(&metrics, name, &labels);
@@ -87,7 +71,7 @@ fn a_file_system_that_fills_and_fails_is_told() -> anyhow::Result<()> {
         let text = String::from_utf8(run(stat)?.stdout)?;
         Ok(text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
     };
-    let (metrics, told) = quiet(&agent, stat)?;
+    let (metrics, told) = agent.metrics_while(stat)?;
     let [size, blocks, free, available, inodes, inodes_free] = told[..] else { bail!("{told:?}") };
     let usage = |state: &str, name: &str| {
         let labels = [
@@ -189,7 +173,7 @@ fn a_transfer_over_a_narrow_link_is_the_same_on_both_ends_and_in_the_queue() -> 
                 json("nstat", &["-a", "-s", "-z", "-j"], None)?["kernel"]["TcpRetransSegs"].clone(),
             ])
         };
-        let (metrics, [link, queue, far, retransmits]) = quiet(&agent, witness)?;
+        let (metrics, [link, queue, far, retransmits]) = agent.metrics_while(witness)?;
         // The near end, by interface.
         let ends = [("transmit", "tx"), ("receive", "rx")];
         for (direction, key) in ends {
@@ -261,7 +245,7 @@ fn line(file: &str, key: &str) -> anyhow::Result<u64> {
 fn counters_of_the_host_are_as_its_files_have_them() -> anyhow::Result<()> {
     let agent = Agent::start(&[])?;
     let check = |name: &str, labels: &[(&str, &str)], witness: &dyn Fn() -> anyhow::Result<u64>| {
-        let (metrics, expect) = quiet(&agent, witness)?;
+        let (metrics, expect) = agent.metrics_while(witness)?;
         let times = if name.contains("_seconds") { 1e6 } else { 1.0 };
         let got: f64 = metrics.of(name, labels).map(|sample| sample.value).sum();
         anyhow::ensure!((got * times).round() as u64 == expect, "{name}: {got}, not {expect}");

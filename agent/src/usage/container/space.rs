@@ -39,11 +39,7 @@ impl Default for Spaces {
 
 impl Spaces {
     /// Of groups with a process each, those that a namespace is told with, and by which process.
-    pub(super) fn owners(
-        &self,
-        host: &HostRoot,
-        members: Vec<(Arc<str>, u32)>,
-    ) -> Vec<(Arc<str>, u32)> {
+    pub(super) fn owners(host: &HostRoot, members: Vec<(Arc<str>, u32)>) -> Vec<(Arc<str>, u32)> {
         let space = |pid: u32| host.link(format!("/proc/{pid}/ns/net")).ok();
         let Some(own) = netlink::space(host) else { return Vec::new() };
         let mut by_space: HashMap<PathBuf, (u64, Arc<str>, u32)> = HashMap::new();
