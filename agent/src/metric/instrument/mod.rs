@@ -184,7 +184,7 @@ pub static FAMILIES: &[Sheet] = &[
     sheet("sockets", "not measured yet", sockets::ALL),
     sheet(
         "process",
-        "one file for each process and four more for each that is told by itself, a round",
+        "a round of 1,088 processes took 4.6 to 8.2 ms, with 256 of them told by themselves 7.9 to 9.8 ms",
         process::ALL,
     ),
     sheet("container", "not measured yet", container::ALL),
