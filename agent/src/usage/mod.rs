@@ -12,6 +12,8 @@ pub mod cpu;
 pub mod disk;
 pub mod family;
 pub mod filesystem;
+#[cfg(test)]
+mod hostile;
 pub mod memory;
 pub mod network;
 pub mod owners;
