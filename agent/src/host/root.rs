@@ -59,12 +59,25 @@ impl HostRoot {
     /// The first `limit` bytes of a file.
     pub fn read(&self, inside: impl AsRef<Path>, limit: usize) -> Result<Content, Unread> {
         let file = File::open(self.path(inside)).map_err(|e| Unread::of(&e))?;
-        let mut bytes = Vec::new();
+        // Room for the whole of most files: they are read by one call, and their end by another.
+        let mut bytes = Vec::with_capacity(limit.saturating_add(1).min(4096));
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         file.take(most).read_to_end(&mut bytes).map_err(|e| Unread::of(&e))?;
         let cut = bytes.len() > limit;
         bytes.truncate(limit);
         Ok(Content { bytes, cut })
+    }
+
+    /// The first bytes of a file, as many as `into` has room for, by one read if the file allows it:
+    /// for small files that are read often. Gives how many.
+    pub fn peek(&self, inside: impl AsRef<Path>, into: &mut [u8]) -> Result<usize, Unread> {
+        let mut file = File::open(self.path(inside)).map_err(|e| Unread::of(&e))?;
+        file.read(into).map_err(|e| Unread::of(&e))
+    }
+
+    /// The size of a file or directory.
+    pub fn size(&self, inside: impl AsRef<Path>) -> Result<u64, Unread> {
+        std::fs::metadata(self.path(inside)).map(|meta| meta.len()).map_err(|e| Unread::of(&e))
     }
 
     /// The target of a symbolic link, as the kernel wrote it.
@@ -77,6 +90,23 @@ impl HostRoot {
         let entries = std::fs::read_dir(self.path(inside)).map_err(|e| Unread::of(&e))?;
         Ok(entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .take(limit)
+            .collect())
+    }
+
+    /// Names of the directories in a directory, at most `limit` of them.
+    pub fn directories(
+        &self,
+        inside: impl AsRef<Path>,
+        limit: usize,
+    ) -> Result<Vec<String>, Unread> {
+        let entries = std::fs::read_dir(self.path(inside)).map_err(|e| Unread::of(&e))?;
+        Ok(entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                // The directory itself says so: nothing else is asked.
+                entry.file_type().ok()?.is_dir().then(|| entry.file_name().into_string().ok())?
+            })
             .take(limit)
             .collect())
     }

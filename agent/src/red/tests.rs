@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::event::{ConnId, Pid, Timestamp};
-use crate::metric::instrument as metric;
+use crate::metric::instrument::http as metric;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Value};
 use crate::protocol::Version;
@@ -190,7 +190,7 @@ impl Deltas {
                             *self.baselines.entry((name, to.to_vec())).or_default() += before;
                         }
                         Data::Ended => drop(self.baselines.remove(&series)),
-                        Data::Number(_) => {}
+                        Data::Number(_) | Data::Older { .. } => {}
                     }
                 }
             }
