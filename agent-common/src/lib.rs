@@ -5,6 +5,7 @@
 #![no_std]
 
 pub mod counter;
+pub mod histogram;
 pub mod limit;
 pub mod record;
 pub mod scan;
