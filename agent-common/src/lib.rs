@@ -9,6 +9,7 @@ pub mod histogram;
 pub mod limit;
 pub mod record;
 pub mod scan;
+pub mod schedule;
 pub mod settings;
 pub mod signature;
 

@@ -24,6 +24,8 @@ mod life;
 mod maps;
 mod spare;
 mod sweep;
+mod switch;
+mod thread;
 mod turn;
 mod user;
 
