@@ -12,6 +12,7 @@ pub mod limit;
 pub mod reclaim;
 pub mod record;
 pub mod scan;
+pub mod schedule;
 pub mod settings;
 pub mod signature;
 pub mod tcp;

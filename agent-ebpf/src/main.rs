@@ -29,6 +29,8 @@ mod spare;
 mod sweep;
 mod tally;
 mod tcp;
+mod switch;
+mod thread;
 mod turn;
 mod user;
 

@@ -17,5 +17,6 @@ pub mod protocol;
 pub mod red;
 pub mod runtime;
 pub mod source;
+pub mod usage;
 
 include!(concat!(env!("OUT_DIR"), "/kernel_object.rs"));

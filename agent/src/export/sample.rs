@@ -8,7 +8,8 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data as MetricData;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as NumberValue;
 
 use crate::metric::histogram::{Exponential, Histogram};
-use crate::metric::instrument::{HTTP_SERVER_REQUEST_DURATION, Instrument, Kind, SECONDS, Scale};
+use crate::metric::instrument::http::HTTP_SERVER_REQUEST_DURATION;
+use crate::metric::instrument::{Instrument, Kind, SECONDS, Scale};
 use crate::metric::key::{HTTP_ROUTE, SERVICE_NAME};
 use crate::metric::snapshot::{
     Attribute, Data, Metric, Number, Point, Resource, ResourceMetrics, Scope, Snapshot, Value,
@@ -22,6 +23,7 @@ pub(crate) static REQUESTS: Instrument = Instrument {
     description: "Requests.",
     kind: Kind::Counter,
     scale: Scale::One,
+    ..Instrument::BLANK
 };
 
 /// A counter of time.
@@ -31,6 +33,7 @@ pub(crate) static CPU_TIME: Instrument = Instrument {
     description: "Processor time.",
     kind: Kind::Counter,
     scale: Scale::NanosToSeconds,
+    ..Instrument::BLANK
 };
 
 /// When all series of these snapshots began.

@@ -20,6 +20,7 @@ use super::{
     load::{Error, Options, Tier},
     probe::{ALL, Report, SPARE},
     sweep::Sweep,
+    usage_tables::UsageTables,
 };
 use crate::event::{ConnId, Pid};
 
@@ -59,6 +60,7 @@ pub struct Kernel {
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
     debug: Option<Debug>,
+    tables: Option<UsageTables>,
     /// Bytes of the ring.
     pub ring_bytes: u32,
     waited: u64,
@@ -75,6 +77,7 @@ impl Kernel {
         reports: Vec<Report>,
         sweep: Option<Sweep>,
         debug: Option<Debug>,
+        tables: UsageTables,
         ring_bytes: u32,
         options: &Options,
     ) -> Result<Self, Error> {
@@ -102,11 +105,17 @@ impl Kernel {
             since,
             sweep,
             debug,
+            tables: Some(tables),
             ring_bytes,
             waited: 0,
             tier,
             reports,
         })
+    }
+
+    /// The tables of USE, for the collector; once.
+    pub fn take_tables(&mut self) -> Option<UsageTables> {
+        self.tables.take()
     }
 
     /// Becomes readable when the kernel side asks to be read at once.

@@ -13,6 +13,10 @@ pub mod offsets;
 pub mod probe;
 mod sweep;
 mod trim;
+pub mod usage;
+mod usage_offsets;
+mod usage_tables;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
+pub use usage_tables::UsageTables;
 pub use maps::{Kernel, ProgramCost, Verdict};

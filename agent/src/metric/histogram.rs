@@ -102,7 +102,7 @@ impl Histogram {
     reason = "numbers of a test are small"
 )]
 mod tests {
-    use super::super::instrument::{
+    use super::super::instrument::http::{
         HTTP_SERVER_REQUEST_BODY_SIZE as BYTES, HTTP_SERVER_REQUEST_DURATION as SECONDS,
     };
     use super::*;

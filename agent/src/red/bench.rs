@@ -7,7 +7,9 @@ use std::time::Instant;
 use super::tests::exchange;
 use super::*;
 use crate::event::Timestamp;
-use crate::metric::instrument::{HTTP_SERVER_REQUEST_BODY_SIZE, HTTP_SERVER_REQUEST_DURATION};
+use crate::metric::instrument::http::{
+    HTTP_SERVER_REQUEST_BODY_SIZE, HTTP_SERVER_REQUEST_DURATION,
+};
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark needs a clock")]
 fn print(what: &str, rounds: u32, mut each: impl FnMut(u32)) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::metric::histogram::Histogram;
-use crate::metric::instrument::{self as metric, Instrument};
+use crate::metric::instrument::{Instrument, http as metric};
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Scope, Value, WallTime};
 use crate::protocol::{Exchange, Fault, Method, Role};

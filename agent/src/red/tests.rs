@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::event::{ConnId, Pid, Timestamp};
-use crate::metric::instrument as metric;
+use crate::metric::instrument::http as metric;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Value};
 use crate::protocol::Version;

@@ -14,11 +14,12 @@ use crate::health::probe::Probe;
 use crate::health::{Agent, Budget, Capture, Loss, Queue, Status};
 use crate::host::Anchor;
 use crate::kernel::{Kernel, ProgramCost};
-use crate::metric::instrument::{
-    Instrument, STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME,
-    STETH_CALL_UNSEEN, STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE,
-    STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_EXCHANGE_UNKNOWN,
-    STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE,
+use crate::metric::instrument::Instrument;
+use crate::metric::instrument::own::{
+    STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME, STETH_CALL_UNSEEN,
+    STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE, STETH_CONNECTION_OPAQUE_IO,
+    STETH_CONNECTION_SKIPPED_IO, STETH_EXCHANGE_UNKNOWN, STETH_RECORD_LOST, STETH_RECORD_SEEN,
+    STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE,
 };
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};

@@ -87,10 +87,8 @@ impl Own {
             SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
         let readings = Readings::default();
         let meter = provider.meter(SCOPE);
-        for instrument in instrument::ALL {
-            if instrument.name.starts_with(SERVICE) {
-                observe(&meter, instrument, &readings);
-            }
+        for instrument in instrument::own::ALL {
+            observe(&meter, instrument, &readings);
         }
         Ok(Self { provider: Some(provider), readings })
     }
@@ -201,7 +199,7 @@ impl PushMetricExporter for Inside {
 /// Makes an instrument that reads.
 fn observe(meter: &Meter, instrument: &'static Instrument, readings: &Readings) {
     let readings = Arc::clone(readings);
-    let Instrument { name, unit, description, kind, scale } = *instrument;
+    let Instrument { name, unit, description, kind, scale, .. } = *instrument;
     macro_rules! observable {
         ($make:ident, $of:expr) => {
             let _registered = meter

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::export::counters::Counters;
-use crate::metric::instrument::{
-    Instrument, STETH_CPU_TIME, STETH_EXCHANGE_LOST, STETH_EXCHANGE_REPORTED, STETH_EXCHANGE_SEEN,
+use crate::metric::instrument::Instrument;
+use crate::metric::instrument::own::{
+    STETH_CPU_TIME, STETH_EXCHANGE_LOST, STETH_EXCHANGE_REPORTED, STETH_EXCHANGE_SEEN,
     STETH_EXPORT_POINTS, STETH_EXPORT_QUEUE_USAGE, STETH_EXPORT_REQUESTS, STETH_MEMORY_USAGE,
 };
 use crate::metric::key::{CPU_MODE, STETH_OUTCOME, STETH_REASON, STETH_SIGNAL, STETH_STAGE};

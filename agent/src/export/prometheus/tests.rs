@@ -23,6 +23,7 @@ static BOUNDED: Instrument = Instrument {
     description: "Time \\ to \"wait\".",
     kind: Kind::Histogram(&[0.25, 1.0]),
     scale: Scale::NanosToSeconds,
+    ..Instrument::BLANK
 };
 
 static LOAD: Instrument = Instrument {
@@ -31,6 +32,7 @@ static LOAD: Instrument = Instrument {
     description: "Load.",
     kind: Kind::Gauge,
     scale: Scale::One,
+    ..Instrument::BLANK
 };
 
 fn text(text: &str) -> Value {
@@ -177,7 +179,7 @@ fn series_that_would_clash_are_left_out_and_counted() {
 #[test]
 fn names_get_their_unit_and_kind() {
     let check = |name, unit, kind, expect: &str| {
-        let instrument = Instrument { name, unit, description: "", kind, scale: Scale::One };
+        let instrument = Instrument { name, unit, kind, ..Instrument::BLANK };
         assert_eq!(name::metric(&instrument), expect, "{name} {unit} {kind:?}");
     };
     check(
@@ -263,8 +265,7 @@ fn open_metrics_is_for_those_who_ask() {
 
 /// Every instrument that the agent has, with one series.
 fn everything() -> Snapshot {
-    let metrics = instrument::ALL
-        .iter()
+    let metrics = instrument::all()
         .map(|instrument| {
             let data = if let Kind::Histogram(_) = instrument.kind {
                 let mut histogram = Histogram::new(instrument);

@@ -119,7 +119,7 @@ mod tests {
     use super::Feed;
     use crate::entity::EntityId;
     use crate::metric::histogram::Histogram;
-    use crate::metric::instrument::HTTP_SERVER_REQUEST_DURATION as DURATION;
+    use crate::metric::instrument::http::HTTP_SERVER_REQUEST_DURATION as DURATION;
     use crate::protocol::Role;
     use crate::red;
     use crate::runtime::live::model::{Header, View};

@@ -1,0 +1,3 @@
+//! The family `conntrack`.
+
+crate::instruments! {}

@@ -1,0 +1,3 @@
+//! The family `container`.
+
+crate::instruments! {}

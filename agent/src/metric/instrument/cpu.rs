@@ -1,0 +1,3 @@
+//! The family `cpu`.
+
+crate::instruments! {}

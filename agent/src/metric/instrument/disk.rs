@@ -1,0 +1,3 @@
+//! The family `disk`.
+
+crate::instruments! {}

@@ -1,0 +1,3 @@
+//! The family `filesystem`.
+
+crate::instruments! {}

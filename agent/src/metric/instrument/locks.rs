@@ -1,0 +1,3 @@
+//! The family `locks`.
+
+crate::instruments! {}

@@ -1,0 +1,3 @@
+//! The family `memory`.
+
+crate::instruments! {}

@@ -1,0 +1,174 @@
+//! Every instrument the agent has, by its conventional name: one file and one list a family.
+
+mod define;
+
+pub mod conntrack;
+pub mod container;
+pub mod cpu;
+pub mod disk;
+pub mod filesystem;
+pub mod http;
+pub mod locks;
+pub mod memory;
+pub mod network;
+pub mod offcpu;
+pub mod own;
+pub mod pressure;
+pub mod process;
+pub mod scheduler;
+pub mod sockets;
+pub mod tcp;
+
+use super::key::Key;
+
+/// How an instrument adds up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Grows and shrinks.
+    UpDownCounter,
+    /// A reading.
+    Gauge,
+    /// A distribution; its bounds in the exported unit.
+    Histogram(&'static [f64]),
+}
+
+/// What the integers inside are multiplied with to give the exported unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// As they are.
+    One,
+    /// Nanoseconds inside, seconds outside.
+    NanosToSeconds,
+}
+
+impl Scale {
+    /// A value in the exported unit.
+    #[inline]
+    pub fn apply(self, value: u64) -> f64 {
+        match self {
+            Self::One => value as f64,
+            Self::NanosToSeconds => value as f64 / 1e9,
+        }
+    }
+}
+
+/// One instrument, with what its line in the reference says.
+#[derive(Debug, PartialEq)]
+pub struct Instrument {
+    /// Its name by convention.
+    pub name: &'static str,
+    /// Its unit, UCUM.
+    pub unit: &'static str,
+    /// One sentence.
+    pub description: &'static str,
+    /// How it adds up.
+    pub kind: Kind,
+    /// From what is kept inside to the unit: whole numbers are scaled, fractions are in the unit.
+    pub scale: Scale,
+    /// The keys that its series may have.
+    pub attributes: &'static [Key],
+    /// Where its values come from.
+    pub source: &'static str,
+    /// The question that it answers.
+    pub question: &'static str,
+}
+
+impl Instrument {
+    /// One that nothing is told of, to be filled in.
+    pub const BLANK: Self = Self {
+        name: "",
+        unit: "1",
+        description: "",
+        kind: Kind::Gauge,
+        scale: Scale::One,
+        attributes: &[],
+        source: "",
+        question: "",
+    };
+
+    /// Upper bounds of its explicit buckets, in the exported unit; none if it is no histogram.
+    #[inline]
+    pub fn bounds(&self) -> &'static [f64] {
+        match self.kind {
+            Kind::Histogram(bounds) => bounds,
+            Kind::Counter | Kind::UpDownCounter | Kind::Gauge => &[],
+        }
+    }
+
+    /// Whether it only makes sense for one process by itself (`process.*`): its series stand on the
+    /// process's resource, those of all others on the service instance's.
+    pub fn is_of_process(&self) -> bool {
+        self.name.starts_with("process.")
+    }
+}
+
+/// Bounds in seconds advised for HTTP, RPC, messaging and DNS durations.
+pub const SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Bounds in seconds for what the kernel does: from a microsecond to ten seconds.
+pub const FINE_SECONDS: &[f64] = &[
+    0.000_001,
+    0.000_002_5,
+    0.000_005,
+    0.000_01,
+    0.000_025,
+    0.000_05,
+    0.000_1,
+    0.000_25,
+    0.000_5,
+    0.001,
+    0.002_5,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+];
+/// Bounds for sizes in bytes; the conventions advise none.
+pub const BYTES: &[f64] = &[
+    0.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+    268_435_456.0,
+];
+
+/// The lists of all families, in the order of the reference.
+pub static FAMILIES: &[(&str, &[&Instrument])] = &[
+    ("http", http::ALL),
+    ("cpu", cpu::ALL),
+    ("memory", memory::ALL),
+    ("disk", disk::ALL),
+    ("filesystem", filesystem::ALL),
+    ("network", network::ALL),
+    ("tcp", tcp::ALL),
+    ("sockets", sockets::ALL),
+    ("process", process::ALL),
+    ("container", container::ALL),
+    ("scheduler", scheduler::ALL),
+    ("offcpu", offcpu::ALL),
+    ("locks", locks::ALL),
+    ("pressure", pressure::ALL),
+    ("conntrack", conntrack::ALL),
+    ("own", own::ALL),
+];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Instrument> {
+    FAMILIES.iter().flat_map(|(_, family)| family.iter().copied())
+}

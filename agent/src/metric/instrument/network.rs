@@ -1,0 +1,3 @@
+//! The family `network`.
+
+crate::instruments! {}

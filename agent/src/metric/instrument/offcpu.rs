@@ -1,0 +1,3 @@
+//! The family `offcpu`.
+
+crate::instruments! {}

@@ -1,0 +1,191 @@
+//! The agent itself: its losses, its queues, its cost.
+
+use super::SECONDS;
+
+crate::instruments! {
+    STETH_EXCHANGE_SEEN: counter, "steth.exchange.seen", "{exchange}",
+        "Exchanges that the kernel side or the parser knew of.",
+        by [],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_EXCHANGE_REPORTED: counter, "steth.exchange.reported", "{exchange}",
+        "Exchanges that are in the exported metrics.",
+        by [],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_EXCHANGE_LOST: counter, "steth.exchange.lost", "{exchange}",
+        "Exchanges that were seen and are in no metric, by the stage that lost them and why.",
+        by [STETH_REASON, STETH_STAGE],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_RECORD_SEEN: counter, "steth.record.seen", "{record}",
+        "Kernel records read.",
+        by [],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_RECORD_LOST: counter, "steth.record.lost", "{record}",
+        "Kernel records that were not written or made no sense, by stage and reason.",
+        by [STETH_REASON, STETH_STAGE],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_RECORD_WRITTEN: counter, "steth.record.written", "{record}",
+        "Kernel records that were to be written, by kind.",
+        by [STETH_RECORD_KIND],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_CONNECTION_OPAQUE: counter, "steth.connection.opaque", "{connection}",
+        "Connections that turned out to carry no known protocol.",
+        by [],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_CONNECTION_OPAQUE_IO: counter, "steth.connection.opaque.io", "By",
+        "Bytes moved on connections of no known protocol.",
+        by [],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_CONNECTION_SKIPPED_IO: counter, "steth.connection.skipped.io", "By",
+        "Bytes that moved past every hook and are known by position alone.",
+        by [],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_CONNECTION_FILTERED: counter, "steth.connection.filtered", "{connection}",
+        "Connections left out by a filter.",
+        by [],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_CALL_UNSEEN: counter, "steth.call.unseen", "{call}",
+        "Calls whose first bytes could not be read where they lay.",
+        by [],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_EXCHANGE_UNKNOWN: counter, "steth.exchange.unknown", "{exchange}",
+        "Exchanges on connections whose protocol was never known, which are not told.",
+        by [],
+        from "kernel side",
+        asks "Is anything missing from what is told?";
+    STETH_RING_USAGE: updowncounter, "steth.ring.usage", "By",
+        "Bytes that wait in the ring between the kernel side and the agent.",
+        by [],
+        from "kernel side",
+        asks "Is the agent near one of its limits?";
+    STETH_RING_LIMIT: updowncounter, "steth.ring.limit", "By",
+        "Size of the ring.",
+        by [],
+        from "kernel side",
+        asks "Is the agent near one of its limits?";
+    STETH_BPF_MAP_USAGE: updowncounter, "steth.bpf.map.usage", "By",
+        "Memory that kernel maps hold.",
+        by [],
+        from "bpf(2)",
+        asks "What does the agent cost?";
+    STETH_BPF_MAP_ENTRY_USAGE: updowncounter, "steth.bpf.map.entry.usage", "{entry}",
+        "Entries in use of a kernel map.",
+        by [STETH_BPF_MAP_NAME],
+        from "bpf(2)",
+        asks "Is the agent near one of its limits?";
+    STETH_BPF_MAP_ENTRY_LIMIT: updowncounter, "steth.bpf.map.entry.limit", "{entry}",
+        "Entries that a kernel map can hold.",
+        by [STETH_BPF_MAP_NAME],
+        from "bpf(2)",
+        asks "Is the agent near one of its limits?";
+    STETH_BPF_PROGRAM_TIME: counter, "steth.bpf.program.time", "s" nanos,
+        "Time spent in a kernel program; counted while BPF run-time statistics are on.",
+        by [STETH_BPF_PROGRAM_NAME],
+        from "bpf(2)",
+        asks "What does the agent cost?";
+    STETH_BPF_PROGRAM_RUNS: counter, "steth.bpf.program.runs", "{run}",
+        "Runs of a kernel program; counted while BPF run-time statistics are on.",
+        by [STETH_BPF_PROGRAM_NAME],
+        from "bpf(2)",
+        asks "What does the agent cost?";
+    STETH_CPU_TIME: counter, "steth.cpu.time", "s" nanos,
+        "CPU time of the agent itself.",
+        by [CPU_MODE],
+        from "/proc/self",
+        asks "What does the agent cost?";
+    STETH_MEMORY_USAGE: updowncounter, "steth.memory.usage", "By",
+        "Resident memory of the agent itself.",
+        by [],
+        from "/proc/self",
+        asks "What does the agent cost?";
+    STETH_STAGE_MEMORY_USAGE: updowncounter, "steth.stage.memory.usage", "By",
+        "Bytes that a stage of the agent holds.",
+        by [STETH_STAGE],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_STAGE_MEMORY_LIMIT: updowncounter, "steth.stage.memory.limit", "By",
+        "Bytes that a stage of the agent may hold.",
+        by [STETH_STAGE],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_CONNECTION_USAGE: updowncounter, "steth.connection.usage", "{connection}",
+        "Connections that are followed.",
+        by [],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_CONNECTION_LIMIT: updowncounter, "steth.connection.limit", "{connection}",
+        "Connections that can be followed at once.",
+        by [],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_SERIES_USAGE: updowncounter, "steth.series.usage", "{series}",
+        "Series that are kept.",
+        by [],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_SERIES_LIMIT: updowncounter, "steth.series.limit", "{series}",
+        "Series that can be kept.",
+        by [],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_SERIES_OVERFLOW: counter, "steth.series.overflow", "{exchange}",
+        "Exchanges counted in an overflow series because a budget of series was used up.",
+        by [],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_ROUTE_USAGE: updowncounter, "steth.route.usage", "{route}",
+        "Routes that are kept.",
+        by [],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_ROUTE_LIMIT: updowncounter, "steth.route.limit", "{route}",
+        "Routes that can be kept.",
+        by [],
+        from "agent",
+        asks "Is the agent near one of its limits?";
+    STETH_ROUTE_OTHER: counter, "steth.route.other", "{exchange}",
+        "Exchanges counted under the route for all others.",
+        by [],
+        from "agent",
+        asks "Is anything missing from what is told?";
+    STETH_EXPORT_REQUESTS: counter, "steth.export.requests", "{request}",
+        "Export requests by what came of them.",
+        by [STETH_OUTCOME, STETH_SIGNAL],
+        from "agent",
+        asks "Does what is measured arrive?";
+    STETH_EXPORT_POINTS: counter, "steth.export.points", "{point}",
+        "Data points by what came of them.",
+        by [STETH_OUTCOME, STETH_SIGNAL],
+        from "agent",
+        asks "Does what is measured arrive?";
+    STETH_EXPORT_DURATION: histogram SECONDS, "steth.export.duration", "s" nanos,
+        "Duration of export requests.",
+        by [],
+        from "agent",
+        asks "Does what is measured arrive?";
+    STETH_EXPORT_QUEUE_USAGE: updowncounter, "steth.export.queue.usage", "By",
+        "Bytes that wait to be exported.",
+        by [],
+        from "agent",
+        asks "Does what is measured arrive?";
+    STETH_EXPORT_QUEUE_LIMIT: updowncounter, "steth.export.queue.limit", "By",
+        "Bytes that may wait to be exported.",
+        by [],
+        from "agent",
+        asks "Does what is measured arrive?";
+    STETH_PROBE_STATE: updowncounter, "steth.probe.state", "{probe}",
+        "1 for the state that a probe is in.",
+        by [STETH_PROBE_NAME, STETH_PROBE_STATE],
+        from "agent",
+        asks "Which probes work?";
+}

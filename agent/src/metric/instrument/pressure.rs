@@ -1,0 +1,3 @@
+//! The family `pressure`.
+
+crate::instruments! {}

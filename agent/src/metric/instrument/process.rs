@@ -1,0 +1,3 @@
+//! The family `process`.
+
+crate::instruments! {}

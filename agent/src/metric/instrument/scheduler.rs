@@ -1,0 +1,3 @@
+//! The family `scheduler`.
+
+crate::instruments! {}

@@ -1,0 +1,3 @@
+//! The family `sockets`.
+
+crate::instruments! {}

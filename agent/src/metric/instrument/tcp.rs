@@ -1,0 +1,3 @@
+//! The family `tcp`.
+
+crate::instruments! {}
