@@ -93,7 +93,7 @@ pub struct Options {
     /// tests.
     pub miss_every: u32,
     /// Families of USE whose programs are loaded.
-    pub usage: Families,
+    pub families: Families,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
 }
@@ -209,7 +209,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let functions = [HOOKED, usage::FUNCTIONS].concat();
     let types = Types::read(&path, &structs, &functions)?;
     let events = usage_offsets::resolve(&types);
-    let plan = usage::plan(&types, &events.missing, options.usage);
+    let plan = usage::plan(&types, &events.missing, options.families);
     let (sock, task, missing) = offsets::resolve(&types);
     if let Some(field) = missing.iter().find(|m| m.need == Need::Capture) {
         return Err(Error::Field(format!("{}.{}", field.of, field.path)));
@@ -237,6 +237,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
+        .allow_unsupported_maps()
         .map_max_entries("EVENTS", ring_bytes)
         .override_global("SOCK", sock.as_bytes(), true)
         .override_global("TASK", task.as_bytes(), true)
