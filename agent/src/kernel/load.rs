@@ -22,8 +22,7 @@ use super::{
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, SPARE, State},
     sweep::Sweep,
-    usage,
-    usage_offsets,
+    usage, usage_offsets,
 };
 
 /// How bytes are captured; see the kernel side.

@@ -52,6 +52,32 @@ impl Histogram {
         self.exponential.record(outside);
     }
 
+    /// The distribution of `instrument` that was counted in buckets: for each a value that stands for
+    /// it and how many there were. The buckets are taken to be half an octave wide or narrower, as the
+    /// kernel side's are.
+    pub fn of_buckets(
+        instrument: &Instrument,
+        buckets: impl IntoIterator<Item = (u64, u64)>,
+        sum: u64,
+    ) -> Self {
+        let mut all = Self::new(instrument);
+        all.sum = u128::from(sum);
+        all.exponential.scale = 1;
+        for (value, count) in buckets {
+            if count == 0 {
+                continue;
+            }
+            all.count += count;
+            let outside = instrument.scale.apply(value);
+            let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+            if let Some(held) = all.explicit.get_mut(bucket) {
+                *held += count;
+            }
+            all.exponential.record_many(outside, count);
+        }
+        all
+    }
+
     /// Least and greatest value; none if empty, or if only a difference is known.
     pub fn range(&self) -> Option<(u64, u64)> {
         (self.min <= self.max).then_some((self.min, self.max))

@@ -127,6 +127,22 @@ pub const K8S_CONTAINER_NAME: Key = Key("k8s.container.name");
 pub const K8S_NODE_NAME: Key = Key("k8s.node.name");
 /// What the processor did.
 pub const CPU_MODE: Key = Key("cpu.mode");
+/// A device.
+pub const SYSTEM_DEVICE: Key = Key("system.device");
+/// Sent or received.
+pub const NETWORK_IO_DIRECTION: Key = Key("network.io.direction");
+/// What a request to a block device did.
+pub const STETH_DISK_OPERATION: Key = Key("steth.disk.operation");
+/// What memory was looked for.
+pub const STETH_RECLAIM_KIND: Key = Key("steth.reclaim.kind");
+/// The last part of a control group's path.
+pub const STETH_CGROUP_NAME: Key = Key("steth.cgroup.name");
+/// The name of a process that was killed.
+pub const STETH_OOM_VICTIM: Key = Key("steth.oom.victim");
+/// How bad a fault is.
+pub const STETH_SEVERITY: Key = Key("steth.severity");
+/// What a segment is for.
+pub const STETH_TCP_SEGMENT: Key = Key("steth.tcp.segment");
 /// The stage of the agent.
 pub const STETH_STAGE: Key = Key("steth.stage");
 /// Why something was lost.
@@ -224,6 +240,14 @@ pub const ALL: &[(Key, Type)] = &[
     (K8S_CONTAINER_NAME, Type::Text),
     (K8S_NODE_NAME, Type::Text),
     (CPU_MODE, Type::Text),
+    (SYSTEM_DEVICE, Type::Text),
+    (NETWORK_IO_DIRECTION, Type::Text),
+    (STETH_DISK_OPERATION, Type::Text),
+    (STETH_RECLAIM_KIND, Type::Text),
+    (STETH_CGROUP_NAME, Type::Text),
+    (STETH_OOM_VICTIM, Type::Text),
+    (STETH_SEVERITY, Type::Text),
+    (STETH_TCP_SEGMENT, Type::Text),
     (STETH_STAGE, Type::Text),
     (STETH_REASON, Type::Text),
     (STETH_RECORD_KIND, Type::Text),

@@ -7,6 +7,7 @@
 
 pub mod book;
 pub mod cpu;
+pub mod events;
 pub mod family;
 pub mod owners;
 pub mod process;
@@ -89,12 +90,12 @@ pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
 fn probe(family: Family) -> Option<Box<dyn Probe>> {
     let probe: Box<dyn Probe> = match family {
         Family::Cpu => Box::<cpu::Cpu>::default(),
+        Family::Disk => Box::new(events::With::<events::Block>::new(None)),
+        Family::Memory => Box::new(events::With::<events::Reclaim>::new(None)),
+        Family::Network => Box::new(events::With::<events::Drops>::new(None)),
+        Family::Tcp => Box::new(events::With::<events::Tcp>::new(None)),
         Family::Process => Box::<process::Processes>::default(),
-        Family::Memory
-        | Family::Disk
-        | Family::Filesystem
-        | Family::Network
-        | Family::Tcp
+        Family::Filesystem
         | Family::Sockets
         | Family::Container
         | Family::Scheduler

@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod container;
 pub mod cpu;
 pub mod disk;
+pub mod events;
 pub mod filesystem;
 pub mod http;
 pub mod locks;
@@ -155,6 +156,7 @@ pub static FAMILIES: &[(&str, &[&Instrument])] = &[
     ("cpu", cpu::ALL),
     ("memory", memory::ALL),
     ("disk", disk::ALL),
+    ("events", events::ALL),
     ("filesystem", filesystem::ALL),
     ("network", network::ALL),
     ("tcp", tcp::ALL),
