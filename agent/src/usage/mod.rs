@@ -6,13 +6,25 @@
 //! family is one folder here, one file under `metric/instrument`, and one line in [`probes`].
 
 pub mod book;
+pub mod conntrack;
+pub mod container;
 pub mod cpu;
+pub mod disk;
 pub mod events;
 pub mod family;
+pub mod filesystem;
+pub mod memory;
+pub mod network;
 pub mod owners;
+pub mod pressure;
 pub mod process;
 pub mod reading;
+mod sheet;
+pub mod sockets;
+pub mod tcp;
+mod wrap;
 
+use events::With;
 pub use family::{Families, Family};
 pub use reading::{
     Amount, CgroupId, Collected, Labels, Lack, Outcome, Owner, ProcKey, Reading, Reason, Sample,
@@ -90,19 +102,21 @@ pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
 fn probe(family: Family) -> Option<Box<dyn Probe>> {
     let probe: Box<dyn Probe> = match family {
         Family::Cpu => Box::<cpu::Cpu>::default(),
-        Family::Disk => Box::new(events::With::<events::Block>::new(None)),
-        Family::Memory => Box::new(events::With::<events::Reclaim>::new(None)),
-        Family::Network => Box::new(events::With::<events::Drops>::new(None)),
-        Family::Tcp => Box::new(events::With::<events::Tcp>::new(None)),
         Family::Process => Box::<process::Processes>::default(),
-        Family::Filesystem
-        | Family::Sockets
-        | Family::Container
-        | Family::Scheduler
-        | Family::OffCpu
-        | Family::Locks
-        | Family::Pressure
-        | Family::Conntrack => return None,
+        Family::Memory => {
+            Box::new(With::new(memory::Memory::default(), events::Reclaim::default()))
+        }
+        Family::Disk => Box::new(With::new(disk::Disk::default(), events::Block::default())),
+        Family::Filesystem => Box::<filesystem::Filesystem>::default(),
+        Family::Network => {
+            Box::new(With::new(network::Network::default(), events::Drops::default()))
+        }
+        Family::Tcp => Box::new(With::new(tcp::Tcp::default(), events::Tcp::default())),
+        Family::Sockets => Box::<sockets::Sockets>::default(),
+        Family::Pressure => Box::<pressure::Pressure>::default(),
+        Family::Conntrack => Box::<conntrack::Conntrack>::default(),
+        Family::Container => Box::<container::Container>::default(),
+        Family::Scheduler | Family::OffCpu | Family::Locks => return None,
     };
     Some(probe)
 }

@@ -10,7 +10,7 @@ use super::{Part, add, add_spread, text};
 use crate::metric::instrument::events as instrument;
 use crate::metric::key;
 use crate::metric::snapshot::Value;
-use crate::usage::{Family, Labels, Owner, Reason, Sink, Table, Tables};
+use crate::usage::{Labels, Owner, Reason, Sink, Table, Tables};
 
 counts!(Row { operations, bytes, failed, untimed } spreads { queue, device });
 
@@ -63,7 +63,6 @@ fn put(into: &mut Sink, labels: &Labels, came: &Row) {
 
 impl Part for Block {
     const NAME: &'static str = "latency of requests";
-    const FAMILY: Family = Family::Disk;
 
     fn collect(&mut self, tables: &mut dyn Tables, into: &mut Sink) -> Result<(), Reason> {
         let Self { devices, other, labels } = self;

@@ -7,7 +7,7 @@ use super::{Part, add, label};
 use crate::metric::instrument::events as instrument;
 use crate::metric::key;
 use crate::metric::snapshot::Value;
-use crate::usage::{Family, Labels, Owner, Reason, Sink, Table, Tables};
+use crate::usage::{Labels, Owner, Reason, Sink, Table, Tables};
 
 /// Reads the table `DROPS`, and once `DROP_REASONS`.
 #[derive(Debug)]
@@ -29,7 +29,6 @@ impl Default for Drops {
 
 impl Part for Drops {
     const NAME: &'static str = "reasons of dropped packets";
-    const FAMILY: Family = Family::Network;
 
     fn collect(&mut self, tables: &mut dyn Tables, into: &mut Sink) -> Result<(), Reason> {
         let Self { packets, reasons, other } = self;

@@ -2,7 +2,7 @@
 //! for memory, TCP connections, dropped packets.
 //!
 //! The kernel side adds to tables and never forgets; here each round is compared with the one before.
-//! Each part belongs to a family that also reads files: [`With`] makes one probe of both.
+//! Each part belongs to a family that is also read from files: [`With`] makes one probe of both.
 
 mod block;
 mod drops;
@@ -30,29 +30,27 @@ use crate::metric::snapshot::Value;
 pub trait Part: Send {
     /// Its name, for when it is missing.
     const NAME: &'static str;
-    /// The family that it is part of.
-    const FAMILY: Family;
 
     /// Reads everything once; as [`Probe::collect`].
     fn collect(&mut self, tables: &mut dyn Tables, into: &mut Sink) -> Result<(), Reason>;
 }
 
-/// A family that is a part read from tables, and a probe of files if there is one.
-pub struct With<P> {
-    files: Option<Box<dyn Probe>>,
+/// A probe of files, and a part that is read from tables.
+pub struct With<F, P> {
+    files: F,
     part: P,
 }
 
-impl<P: Part + Default> With<P> {
-    /// The part beside `files`.
-    pub fn new(files: Option<Box<dyn Probe>>) -> Self {
-        Self { files, part: P::default() }
+impl<F: Probe, P: Part> With<F, P> {
+    /// Both, as one probe.
+    pub fn new(files: F, part: P) -> Self {
+        Self { files, part }
     }
 }
 
-impl<P: Part> Probe for With<P> {
+impl<F: Probe, P: Part> Probe for With<F, P> {
     fn family(&self) -> Family {
-        P::FAMILY
+        self.files.family()
     }
 
     fn collect(
@@ -63,18 +61,14 @@ impl<P: Part> Probe for With<P> {
         into: &mut Sink,
     ) -> Result<(), Reason> {
         let Self { files, part } = self;
-        let events = part.collect(tables, into);
-        let Some(files) = files else { return events };
-        if let Err(reason) = events {
+        if let Err(reason) = part.collect(tables, into) {
             into.lacks(P::NAME, reason);
         }
         files.collect(host, tables, now, into)
     }
 
     fn want(&mut self, processes: &[ProcKey]) {
-        if let Some(files) = &mut self.files {
-            files.want(processes);
-        }
+        self.files.want(processes);
     }
 }
 

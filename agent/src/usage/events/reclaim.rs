@@ -11,7 +11,7 @@ use super::{Part, add, add_spread, label, owner, text};
 use crate::metric::instrument::events as instrument;
 use crate::metric::key;
 use crate::metric::snapshot::Value;
-use crate::usage::{Family, Labels, Owner, Reason, Sink, Table, Tables};
+use crate::usage::{Labels, Owner, Reason, Sink, Table, Tables};
 
 impl Counts for Row {
     fn merge(&mut self, other: &Self) {
@@ -98,7 +98,6 @@ fn fault(into: &mut Sink, index: u32, came: u64) {
 
 impl Part for Reclaim {
     const NAME: &'static str = "stalls for want of memory";
-    const FAMILY: Family = Family::Memory;
 
     fn collect(&mut self, tables: &mut dyn Tables, into: &mut Sink) -> Result<(), Reason> {
         let Self { stalls, other, victims, other_victims, faults, kinds } = self;

@@ -11,7 +11,7 @@ use super::{Part, add, add_spread, label, owner};
 use crate::metric::instrument::events as instrument;
 use crate::metric::key;
 use crate::metric::snapshot::Value;
-use crate::usage::{Amount, Family, Labels, Owner, Reason, Sink, Table, Tables};
+use crate::usage::{Amount, Labels, Owner, Reason, Sink, Table, Tables};
 
 counts!(
     Row { sent, received, retransmits, synack_retransmits, resets_sent, resets_received }
@@ -132,7 +132,6 @@ impl Tcp {
 
 impl Part for Tcp {
     const NAME: &'static str = "TCP by process";
-    const FAMILY: Family = Family::Tcp;
 
     fn collect(&mut self, tables: &mut dyn Tables, into: &mut Sink) -> Result<(), Reason> {
         if let Err(reason) = self.sweep(tables, into) {
