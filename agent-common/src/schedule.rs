@@ -69,24 +69,26 @@ pub struct Stints {
     pub departed: u64,
     /// How long its run queue had been held back for want of quota at that moment.
     pub held: u64,
-    /// Which run queue that was: the lower half of its address.
-    pub queue: u32,
+    /// Which run queue that was.
+    pub queue: u64,
     /// `nvcsw` at that moment.
     pub voluntary: u32,
+    /// The last descriptor that was looked up, plus one.
+    pub descriptor: u32,
     /// [`Cause`] that it left for, if `departed` says so.
     pub cause: u8,
+    /// What that descriptor is: [`Cause`].
+    pub descriptor_cause: u8,
     /// Not 0: it was there before, so its first stint has a part that nobody saw.
     pub fresh: u8,
     /// Not 0: its last record is written.
     pub dead: u8,
-    /// What the last descriptor that was looked up is: [`Cause`].
-    pub descriptor_cause: u8,
-    /// That descriptor, plus one.
-    pub descriptor: u32,
     /// Switches when the last row was written.
     pub told: u32,
     /// Who it is whatever becomes of its number: its number when it was first seen.
     pub thread: u32,
+    /// Keeps the layout free of holes.
+    pub reserved: u32,
     /// When it was made.
     pub born: u64,
     /// When its process was made.

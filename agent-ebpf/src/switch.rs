@@ -129,8 +129,8 @@ unsafe fn quota(own: *mut Stints, queue: *const u8, wait: u64) {
     unsafe {
         let held: u64 = Typed::read(queue, at);
         let more = held.wrapping_sub((*own).held);
-        if (*own).queue != queue as u32 {
-            (*own).queue = queue as u32;
+        if (*own).queue != queue as u64 {
+            (*own).queue = queue as u64;
             (*own).held = held;
         } else if more != 0 {
             (*own).held = held;

@@ -22,7 +22,7 @@ use aya_ebpf::{
 
 use crate::{
     kread::{Memory, Typed},
-    maps::{self, Volatile},
+    maps,
 };
 
 /// A map of `BPF_MAP_TYPE_TASK_STORAGE` (29), for which aya-ebpf has no type.
@@ -125,9 +125,11 @@ maps::settings! {
     SCHEDULE: ScheduleOffsets = NOWHERE, offsets;
     #[doc = "What is wanted of the scheduler's view."]
     SCHEDULE_WISH: ScheduleWish = ScheduleWish { off: 1, locks: 0, empty: 0, reserved: 0 }, wish;
-    #[doc = "What system calls wait for."]
-    CALLS: Calls = Calls::NONE, calls;
 }
+
+/// What system calls wait for.
+#[unsafe(no_mangle)]
+static CALLS: Calls = Calls::NONE;
 
 /// What call `number`, less than 512, waits for.
 #[inline(always)]

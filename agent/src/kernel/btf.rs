@@ -31,6 +31,7 @@ pub enum Error {
 
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const ENUM: u32 = 6;
 const TYPEDEF: u32 = 8;
 const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
@@ -41,7 +42,7 @@ pub struct Types {
     strings: usize,
     /// Where each type stands; the first has id 1.
     at: Vec<u32>,
-    /// Structs and functions by name.
+    /// Structs (and enums) and functions by name.
     structs: HashMap<Box<str>, u32>,
     functions: HashMap<Box<str>, u32>,
     /// Tracepoints that take typed arguments.
@@ -68,7 +69,7 @@ impl Types {
         Self::parse(data, structs, functions)
     }
 
-    /// Indexes `data`, remembering the named structs and functions.
+    /// Indexes `data`, remembering the named structs, enums and functions.
     pub fn parse(data: Vec<u8>, structs: &[&str], functions: &[&str]) -> Result<Self, Error> {
         let word = |at: usize| word(&data, at);
         if word(0)? & 0xffff != 0xeb9f {
@@ -93,12 +94,12 @@ impl Types {
             types.at.push(u32::try_from(at).map_err(|_| Error::Malformed(at))?);
             let (name, info) = (word(at)?, word(at + 4)?);
             let (kind, many) = (info >> 24 & 0x1f, info & 0xffff);
-            if kind == STRUCT || kind == FUNC {
+            if kind == STRUCT || kind == ENUM || kind == FUNC {
                 let name = text(&data, strings, name);
-                let (wanted, found) = if kind == STRUCT {
-                    (structs, &mut types.structs)
-                } else {
+                let (wanted, found) = if kind == FUNC {
                     (functions, &mut types.functions)
+                } else {
+                    (structs, &mut types.structs)
                 };
                 if wanted.contains(&name) {
                     found.entry(name.into()).or_insert(id);
@@ -130,14 +131,28 @@ impl Types {
 
     /// The offset in bytes of `path` (`a.b.c`, through anonymous members) in struct `name`.
     pub fn offset(&self, name: &str, path: &str) -> Option<u32> {
+        self.bit(name, path).map(|bit| bit / 8)
+    }
+
+    /// The same in bits, for a member that is one.
+    pub fn bit(&self, name: &str, path: &str) -> Option<u32> {
         let mut id = *self.structs.get(name)?;
         let mut offset = 0;
         for part in path.split('.') {
             let (bits, next) = self.member(id, part, 0)?;
-            offset += bits / 8;
+            offset += bits;
             id = next;
         }
         Some(offset)
+    }
+
+    /// The value of a member of enum `name`.
+    pub fn enumerator(&self, name: &str, wanted: &str) -> Option<u32> {
+        let (header, at) = self.header(*self.structs.get(name)?)?;
+        (0..header.many as usize).map(|i| at + i * 8).find_map(|at| {
+            let name = text(&self.data, self.strings, word(&self.data, at).ok()?);
+            (header.kind == ENUM && name == wanted).then(|| word(&self.data, at + 4).ok())?
+        })
     }
 
     /// Bit offset and type of a member; anonymous structs and unions are looked through.

@@ -19,6 +19,7 @@ use super::{
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, SPARE, State},
+    schedule,
     sweep::Sweep,
 };
 
@@ -88,6 +89,8 @@ pub struct Options {
     /// Tier 1 leaves out one run in so many, as a kernel would that preempts programs; 0 for none. For
     /// tests.
     pub miss_every: u32,
+    /// Families of USE that are on.
+    pub families: crate::usage::Families,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
 }
@@ -206,6 +209,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
+    let schedule = schedule::Plan::new(&types, options.families, options.empty);
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
     let ring_bytes = match options.ring_bytes {
@@ -227,11 +231,15 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
+        .allow_unsupported_maps()
         .map_max_entries("EVENTS", ring_bytes)
         .override_global("SOCK", sock.as_bytes(), true)
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
         .override_global("WATCH", watch.as_bytes(), true)
+        .override_global("SCHEDULE", schedule.offsets.as_bytes(), true)
+        .override_global("SCHEDULE_WISH", schedule.wish.as_bytes(), true)
+        .override_global("CALLS", schedule.calls.as_bytes(), true)
         .override_global("RECVMSG_PARAMETERS", parameters.as_bytes(), true)
         .load(object)
         .map_err(|e| Error::Load(Box::new(e)))?;
@@ -261,6 +269,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     };
     let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
+    let threads = schedule::attach(&mut bpf, &btf, &schedule, &mut reports);
     begin(&mut bpf)?;
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {
@@ -270,7 +279,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     drop(btf);
     super::trim::give_back();
-    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
+    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, threads, options)
 }
 
 fn report(probe: &Probe, state: State) -> Report {
@@ -417,7 +426,7 @@ fn attach_sweep(bpf: &mut Ebpf, btf: &Btf, tier: Tier, reports: &mut Vec<Report>
 }
 
 /// An error with everything behind it, one line, verifier logs cut to their end.
-fn chain<E: std::error::Error>(error: E) -> String {
+pub(crate) fn chain<E: std::error::Error>(error: E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

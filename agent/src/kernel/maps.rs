@@ -19,8 +19,10 @@ use super::{
     debug::Debug,
     load::{Error, Options, Tier},
     probe::{ALL, Report, SPARE},
+    schedule::Threads,
     sweep::Sweep,
 };
+use crate::usage::Reason;
 use crate::event::{ConnId, Pid};
 
 /// What is wanted of a connection from now on.
@@ -62,6 +64,7 @@ pub struct Kernel {
     /// Bytes of the ring.
     pub ring_bytes: u32,
     waited: u64,
+    threads: Option<Result<Threads, Reason>>,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -76,6 +79,7 @@ impl Kernel {
         sweep: Option<Sweep>,
         debug: Option<Debug>,
         ring_bytes: u32,
+        threads: Result<Threads, Reason>,
         options: &Options,
     ) -> Result<Self, Error> {
         let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
@@ -104,9 +108,15 @@ impl Kernel {
             debug,
             ring_bytes,
             waited: 0,
+            threads: Some(threads),
             tier,
             reports,
         })
+    }
+
+    /// What threads have gone through, or why that is not known: once, for whoever collects it.
+    pub fn take_threads(&mut self) -> Option<Result<Threads, Reason>> {
+        self.threads.take()
     }
 
     /// Becomes readable when the kernel side asks to be read at once.

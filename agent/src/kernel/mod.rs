@@ -11,8 +11,10 @@ mod load;
 mod maps;
 pub mod offsets;
 pub mod probe;
+mod schedule;
 mod sweep;
 mod trim;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
 pub use maps::{Kernel, ProgramCost, Verdict};
+pub use schedule::Threads;

@@ -71,8 +71,7 @@ impl Sweep {
 
     /// One sweep: every row as the kernel side wrote it.
     pub(crate) fn rows(&mut self, mut each: impl FnMut(&mut [u8])) -> io::Result<()> {
-        let attr = IterCreate { link: self.link.as_raw_fd().cast_unsigned(), flags: 0 };
-        let mut file = File::from(bpf_call(BPF_ITER_CREATE, &attr)?);
+        let mut file = run(&self.link)?;
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 64 * 1024];
         loop {
@@ -105,6 +104,27 @@ impl Sweep {
         }
         bytes.drain(..at);
     }
+}
+
+/// Links the loaded iterator `program` to all there is of what it goes over.
+pub(crate) fn link(program: &Iter) -> io::Result<OwnedFd> {
+    let program = program.fd().map_err(io::Error::other)?.as_fd().as_raw_fd();
+    let attr = LinkCreate {
+        program: program.cast_unsigned(),
+        target: 0,
+        attach_type: BPF_TRACE_ITER,
+        flags: 0,
+        info: 0,
+        info_len: 0,
+        reserved: 0,
+    };
+    bpf_call(BPF_LINK_CREATE, &attr)
+}
+
+/// A fresh run of a linked iterator.
+pub(crate) fn run(link: &OwnedFd) -> io::Result<File> {
+    let attr = IterCreate { link: link.as_raw_fd().cast_unsigned(), flags: 0 };
+    bpf_call(BPF_ITER_CREATE, &attr).map(File::from)
 }
 
 fn bpf_call<T>(command: libc::c_long, attr: &T) -> io::Result<OwnedFd> {
