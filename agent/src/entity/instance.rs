@@ -107,6 +107,8 @@ pub(super) struct Instance {
     pub(super) idle: Option<Timestamp>,
     /// When it was told to have ended; it is kept for as long again.
     pub(super) retired: Option<Timestamp>,
+    /// A rule of the configuration fits.
+    pub(super) ruled: bool,
     /// The executable's name.
     pub(super) executable: Shared,
     /// The executable's path.
@@ -173,20 +175,10 @@ impl Instance {
     }
 
     fn build(&self, ground: &Ground, own: &[Attribute]) -> Resource {
-        let Ground { machine, version, given } = ground;
+        let Ground { machine, version, given: _ } = ground;
         let Identity { name, namespace, instance: _, place, attributes: _ } = &self.identity;
         // What stands later wins.
-        let mut all: Vec<Attribute> = vec![(key::OS_TYPE, Value::Static("linux"))];
-        for (key, fact) in [
-            (key::HOST_ID, &machine.id),
-            (key::HOST_NAME, &machine.name),
-            (key::HOST_ARCH, &machine.arch),
-        ] {
-            if !fact.is_empty() {
-                all.push((key, text(fact)));
-            }
-        }
-        all.extend(given.iter().cloned());
+        let mut all = ground.place();
         let facts: [(Key, Option<&str>); 4] = [
             (key::CONTAINER_ID, if let Place::Container(id) = place { Some(id) } else { None }),
             (key::PROCESS_EXECUTABLE_NAME, self.executable.one()),
@@ -204,17 +196,55 @@ impl Instance {
         all.extend([
             (key::SERVICE_NAME, text(name)),
             (key::SERVICE_INSTANCE_ID, text(&self.identity.id(machine))),
-            (key::TELEMETRY_SDK_NAME, Value::Static(AGENT)),
-            (key::TELEMETRY_SDK_VERSION, Value::Static(version)),
-            (key::TELEMETRY_DISTRO_NAME, Value::Static(AGENT)),
-            (key::TELEMETRY_DISTRO_VERSION, Value::Static(version)),
         ]);
+        all.extend(maker(version));
         all.extend(own.iter().cloned());
-        all.reverse();
-        all.sort_by_key(|(key, _)| *key);
-        all.dedup_by_key(|(key, _)| *key);
-        Resource { attributes: all }
+        last_of_each(all)
     }
+}
+
+impl Ground {
+    /// The host with these attributes beside, and no service.
+    pub(super) fn resource(&self, own: &[Attribute]) -> Resource {
+        let mut all = self.place();
+        all.extend(maker(self.version));
+        all.extend(own.iter().cloned());
+        last_of_each(all)
+    }
+
+    fn place(&self) -> Vec<Attribute> {
+        let Self { machine, version: _, given } = self;
+        let mut all: Vec<Attribute> = vec![(key::OS_TYPE, Value::Static("linux"))];
+        for (key, fact) in [
+            (key::HOST_ID, &machine.id),
+            (key::HOST_NAME, &machine.name),
+            (key::HOST_ARCH, &machine.arch),
+        ] {
+            if !fact.is_empty() {
+                all.push((key, text(fact)));
+            }
+        }
+        all.extend(given.iter().cloned());
+        all
+    }
+}
+
+/// Who makes this telemetry.
+fn maker(version: &'static str) -> [Attribute; 4] {
+    [
+        (key::TELEMETRY_SDK_NAME, Value::Static(AGENT)),
+        (key::TELEMETRY_SDK_VERSION, Value::Static(version)),
+        (key::TELEMETRY_DISTRO_NAME, Value::Static(AGENT)),
+        (key::TELEMETRY_DISTRO_VERSION, Value::Static(version)),
+    ]
+}
+
+/// In the order of their keys; of each key what stands last.
+fn last_of_each(mut all: Vec<Attribute>) -> Resource {
+    all.reverse();
+    all.sort_by_key(|(key, _)| *key);
+    all.dedup_by_key(|(key, _)| *key);
+    Resource { attributes: all }
 }
 
 impl Shared {

@@ -22,7 +22,7 @@ use crate::event::{Exec, Nanos, Pid, Timestamp};
 use crate::host::process::{compact, otel_only};
 use crate::host::{Anchor, Facts, Machine, Process, Ticks, clock, text};
 use crate::metric::key;
-use crate::metric::snapshot::{Attribute, Resource, Value};
+use crate::metric::snapshot::{Attribute, Resource, Value, WallTime};
 
 pub use config::{Config, Counts};
 
@@ -168,6 +168,33 @@ impl Registry {
         let started = life.started.unwrap_or(Ticks::of_boot(self.anchor.boot(life.from)));
         let instance = self.instances.get(&entity)?;
         Some(instance.of_process(&self.ground, pid, started.0, &clock::iso8601(made)))
+    }
+
+    /// The service instance that `pid` belongs to, as far as that is known: nothing is read.
+    pub fn known(&mut self, pid: Pid, when: Timestamp) -> Option<EntityId> {
+        self.lives.at(pid, when).and_then(|life| life.entity)
+    }
+
+    /// Whether a rule of the configuration named an instance.
+    pub fn is_ruled(&self, entity: EntityId) -> bool {
+        self.instances.get(&entity).is_some_and(|instance| instance.ruled)
+    }
+
+    /// One process of an instance: its resource with pid, time of creation and its own instance id.
+    pub fn resource_of_process(
+        &self,
+        entity: EntityId,
+        pid: Pid,
+        started: Ticks,
+        made: WallTime,
+    ) -> Option<Resource> {
+        let instance = self.instances.get(&entity)?;
+        Some(instance.of_process(&self.ground, pid, started.0, &clock::iso8601(made)))
+    }
+
+    /// What is no service: the host, with these attributes beside.
+    pub fn place_resource(&self, own: &[Attribute]) -> Resource {
+        self.ground.resource(own)
     }
 
     /// Ends of processes may be lost with a full ring; without this their instances would never end.

@@ -67,6 +67,18 @@ impl HostRoot {
         Ok(Content { bytes, cut })
     }
 
+    /// The first bytes of a file, as many as `into` has room for, by one read if the file allows it:
+    /// for small files that are read often. Gives how many.
+    pub fn peek(&self, inside: impl AsRef<Path>, into: &mut [u8]) -> Result<usize, Unread> {
+        let mut file = File::open(self.path(inside)).map_err(|e| Unread::of(&e))?;
+        file.read(into).map_err(|e| Unread::of(&e))
+    }
+
+    /// The size of a file or directory.
+    pub fn size(&self, inside: impl AsRef<Path>) -> Result<u64, Unread> {
+        std::fs::metadata(self.path(inside)).map(|meta| meta.len()).map_err(|e| Unread::of(&e))
+    }
+
     /// The target of a symbolic link, as the kernel wrote it.
     pub fn link(&self, inside: impl AsRef<Path>) -> Result<PathBuf, Unread> {
         std::fs::read_link(self.path(inside)).map_err(|e| Unread::of(&e))

@@ -73,7 +73,9 @@ fn yaml_files(directory: &Path, into: &mut Vec<PathBuf>) {
 
 fn own() -> Model {
     let mut own = Model::default();
-    own.read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("semconv/steth.yaml"));
+    let mut files = Vec::new();
+    yaml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("semconv"), &mut files);
+    files.iter().for_each(|file| own.read(file));
     own
 }
 

@@ -146,6 +146,27 @@ pub const STETH_PROBE_NAME: Key = Key("steth.probe.name");
 /// The state of a probe.
 pub const STETH_PROBE_STATE: Key = Key("steth.probe.state");
 
+/// The number of a logical processor.
+pub const CPU_LOGICAL_NUMBER: Key = Key("cpu.logical_number");
+/// Which way bytes went between memory and disk.
+pub const DISK_IO_DIRECTION: Key = Key("disk.io.direction");
+/// Whether a page was in memory.
+pub const SYSTEM_PAGING_FAULT_TYPE: Key = Key("system.paging.fault.type");
+/// Whether a process was pushed off its processor.
+pub const PROCESS_CONTEXT_SWITCH_TYPE: Key = Key("process.context_switch.type");
+/// What a process does.
+pub const PROCESS_STATE: Key = Key("process.state");
+/// A family of USE.
+pub const STETH_USAGE_FAMILY: Key = Key("steth.usage.family");
+/// The path of a control group.
+pub const STETH_CGROUP_PATH: Key = Key("steth.cgroup.path");
+/// Over how long an average was taken.
+pub const STETH_LOAD_PERIOD: Key = Key("steth.load.period");
+/// A kind of soft interrupt.
+pub const STETH_SOFTIRQ_NAME: Key = Key("steth.softirq.name");
+/// Whether an interrupt is a hard or a soft one.
+pub const STETH_INTERRUPT_KIND: Key = Key("steth.interrupt.kind");
+
 /// All of them with the types of their values.
 pub const ALL: &[(Key, Type)] = &[
     (HTTP_REQUEST_METHOD, Type::Text),
@@ -212,4 +233,14 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_OUTCOME, Type::Text),
     (STETH_PROBE_NAME, Type::Text),
     (STETH_PROBE_STATE, Type::Text),
+    (CPU_LOGICAL_NUMBER, Type::Int),
+    (DISK_IO_DIRECTION, Type::Text),
+    (SYSTEM_PAGING_FAULT_TYPE, Type::Text),
+    (PROCESS_CONTEXT_SWITCH_TYPE, Type::Text),
+    (PROCESS_STATE, Type::Text),
+    (STETH_USAGE_FAMILY, Type::Text),
+    (STETH_CGROUP_PATH, Type::Text),
+    (STETH_LOAD_PERIOD, Type::Text),
+    (STETH_SOFTIRQ_NAME, Type::Text),
+    (STETH_INTERRUPT_KIND, Type::Text),
 ];

@@ -47,11 +47,64 @@ pub enum Number {
     Double(f64),
 }
 
+impl Number {
+    /// Both together; what does not fit stays at the greatest.
+    #[must_use]
+    pub fn plus(self, more: Self) -> Self {
+        match (self, more) {
+            (Self::Int(one), Self::Int(other)) => Self::Int(one.saturating_add(other)),
+            (one, other) => Self::Double(one.as_double() + other.as_double()),
+        }
+    }
+
+    /// How much more than `older` this is; `None` if it is less.
+    pub fn since(self, older: Self) -> Option<Self> {
+        match (self, older) {
+            (Self::Int(newer), Self::Int(older)) if newer >= older => {
+                newer.checked_sub(older).map(Self::Int)
+            }
+            (Self::Int(_), Self::Int(_)) => None,
+            (newer, older) => {
+                let more = newer.as_double() - older.as_double();
+                (more >= 0.0).then_some(Self::Double(more))
+            }
+        }
+    }
+
+    /// As a fraction.
+    pub fn as_double(self) -> f64 {
+        match self {
+            Self::Int(value) => value as f64,
+            Self::Double(value) => value,
+        }
+    }
+
+    /// Nothing, in the form of this one.
+    #[must_use]
+    pub fn zero(self) -> Self {
+        match self {
+            Self::Int(_) => Self::Int(0),
+            Self::Double(_) => Self::Double(0.0),
+        }
+    }
+}
+
 /// The state of one series.
 #[derive(Clone, Debug)]
 pub enum Data {
     /// For counters (monotonic) and up-down-counters: the sum since `start`. For gauges: the value.
     Number(Number),
+    /// For counters whose source had counted before it was watched, or had been told elsewhere: for
+    /// a reader of cumulative values the same as `Number(value)`; one that tells deltas tells of it
+    /// only what came after `since`, when it was `before`.
+    Older {
+        /// The sum since `start`.
+        value: Number,
+        /// What it was when the watching began.
+        before: Number,
+        /// When that was.
+        since: WallTime,
+    },
     /// For histograms: everything since `start`.
     Histogram(Box<Histogram>),
     /// The series has ended: "no recorded value", sent once.
@@ -61,6 +114,16 @@ pub enum Data {
     /// series' baseline to that one's, or it would tell the same counts twice. Stands before the
     /// point that it names.
     Moved(Arc<[Attribute]>),
+}
+
+impl Data {
+    /// The number, if it is one.
+    pub fn number(&self) -> Option<Number> {
+        match self {
+            Self::Number(value) | Self::Older { value, .. } => Some(*value),
+            Self::Histogram(_) | Self::Ended | Self::Moved(_) => None,
+        }
+    }
 }
 
 /// One series.

@@ -1,19 +1,23 @@
 //! The stages in their order: records in, metric snapshots and verdicts out. Does no I/O, cannot
 //! fail, and is the same function whether the records come from a kernel or from a recording.
 
+mod owners;
 mod paths;
 
 pub use paths::Paths;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::entity::{Entities, EntityId, Registry};
 use crate::event::{self, ConnId, Event, Malformed, Pid, Timestamp};
 use crate::host::Anchor;
-use crate::metric::snapshot::{Resource, ResourceMetrics, Snapshot};
+use crate::metric::snapshot::{Resource, ResourceMetrics, Scope, Snapshot};
 use crate::protocol::http1::{self, Http1};
 use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
 use crate::red::{self, Red};
+use crate::usage::Reading;
+use crate::usage::book::{self, Book};
 
 /// What the stages are told.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub struct Config {
     pub red: red::Config,
     /// Which request paths are counted.
     pub paths: Paths,
+    /// The book of USE.
+    pub usage: book::Config,
 }
 
 /// What the pipeline itself counted; its stages have counters of their own.
@@ -44,6 +50,7 @@ pub struct Pipeline {
     http1: Http1,
     entities: Registry,
     red: Red,
+    usage: Book,
     paths: Paths,
     verdicts: Vec<(ConnId, Verdict)>,
     counters: Counters,
@@ -84,6 +91,7 @@ impl Pipeline {
             http1: Http1::new(config.http1),
             entities,
             red: Red::new(config.red, anchor.wall),
+            usage: Book::new(config.usage),
             paths: config.paths,
             verdicts: Vec::new(),
             counters: Counters::default(),
@@ -113,7 +121,10 @@ impl Pipeline {
         match event {
             Event::Exec(exec) => self.entities.exec(exec),
             Event::Fork(fork) => self.entities.fork(fork),
-            Event::Exit(exit) => self.entities.exit(exit),
+            Event::Exit(exit) => {
+                self.entities.exit(exit);
+                self.usage.exited(Pid(exit.tgid));
+            }
             Event::ConnectFailed(failed) => {
                 self.counters.connects_failed += 1;
                 let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));
@@ -175,21 +186,42 @@ impl Pipeline {
     pub fn tick(&mut self, now: Timestamp, anchor: Anchor) {
         for entity in self.entities.tick(now, anchor) {
             self.red.retire(entity);
+            self.usage.retire(entity);
         }
+    }
+
+    /// A round of USE was read.
+    pub fn usage(&mut self, reading: Reading) {
+        let Self { entities, red, usage, .. } = self;
+        usage.take(reading, &mut owners::Known { entities, red });
+    }
+
+    /// The book of USE, to be asked.
+    pub fn book(&self) -> &Book {
+        &self.usage
     }
 
     /// Everything counted, as it stands. Changes nothing: see [`Pipeline::exported`].
     pub fn snapshot(&self, anchor: &Anchor) -> Snapshot {
-        let resources = self.red.snapshot().into_iter().map(|(entity, scope)| ResourceMetrics {
+        let mut services: BTreeMap<EntityId, Vec<Scope>> = BTreeMap::new();
+        for (entity, scope) in self.red.snapshot() {
+            services.entry(entity).or_default().push(scope);
+        }
+        for (entity, scopes) in self.usage.instances() {
+            services.entry(entity).or_default().extend(scopes);
+        }
+        let services = services.into_iter().map(|(entity, scopes)| ResourceMetrics {
             resource: self.entities.resource(entity),
-            scopes: vec![scope],
+            scopes,
         });
+        let resources = services.chain(self.usage.snapshot());
         Snapshot { time: anchor.wall, resources: resources.collect() }
     }
 
     /// A snapshot has been exported: series that had ended in it are forgotten, those to come begin now.
     pub fn exported(&mut self, anchor: &Anchor) {
         self.red.tick(anchor.wall);
+        self.usage.exported();
     }
 
     /// What the kernel side is to be told of connections since this was asked.

@@ -244,6 +244,11 @@ impl Red {
         }
     }
 
+    /// Whether anything was counted of a service.
+    pub fn has(&self, entity: EntityId) -> bool {
+        self.services.contains_key(&entity)
+    }
+
     /// Requests in flight at a server, as of the last [`Red::gauges`].
     pub fn in_flight(&self, entity: EntityId) -> i64 {
         let service = self.services.get(&entity);

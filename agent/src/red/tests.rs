@@ -190,7 +190,7 @@ impl Deltas {
                             *self.baselines.entry((name, to.to_vec())).or_default() += before;
                         }
                         Data::Ended => drop(self.baselines.remove(&series)),
-                        Data::Number(_) => {}
+                        Data::Number(_) | Data::Older { .. } => {}
                     }
                 }
             }

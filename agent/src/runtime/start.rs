@@ -98,6 +98,7 @@ pub fn pipeline(
     let stages = pipeline::Config {
         http1: config.into(),
         red: config.into(),
+        usage: config.into(),
         paths: pipeline::Paths::new(paths.include, paths.exclude),
     };
     let (series, connections) = (stages.red.series_total, stages.http1.connections);

@@ -5,7 +5,11 @@
 //! the [`Book`](book::Book) binds owners to resources and keeps what counters need to be kept. Adding a
 //! family is one folder here, one file under `metric/instrument`, and one line in [`probes`].
 
+pub mod book;
+pub mod cpu;
 pub mod family;
+pub mod owners;
+pub mod process;
 pub mod reading;
 
 pub use family::{Families, Family};
@@ -20,6 +24,9 @@ use crate::host::{Anchor, HostRoot};
 pub trait Probe: Send {
     /// Which family it is; at most one probe a family.
     fn family(&self) -> Family;
+
+    /// These processes are told by themselves: worth reading more of than of others.
+    fn want(&mut self, _processes: &[ProcKey]) {}
 
     /// Reads everything once. What was put into the sink counts even if the outcome is an error: a
     /// part that is missing is told by [`Sink::lacks`], a family that gives nothing by `Err`. A file
@@ -76,21 +83,25 @@ impl Tables for NoTables {
 
 /// The probes of these families, in the order they are read.
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
-    let all: [Option<Box<dyn Probe>>; Family::ALL.len()] = Family::ALL.map(|family| match family {
-        Family::Cpu
-        | Family::Memory
+    Family::ALL.into_iter().filter(|family| families.has(*family)).filter_map(probe).collect()
+}
+
+fn probe(family: Family) -> Option<Box<dyn Probe>> {
+    let probe: Box<dyn Probe> = match family {
+        Family::Cpu => Box::<cpu::Cpu>::default(),
+        Family::Process => Box::<process::Processes>::default(),
+        Family::Memory
         | Family::Disk
         | Family::Filesystem
         | Family::Network
         | Family::Tcp
         | Family::Sockets
-        | Family::Process
         | Family::Container
         | Family::Scheduler
         | Family::OffCpu
         | Family::Locks
         | Family::Pressure
-        | Family::Conntrack => None,
-    });
-    all.into_iter().flatten().filter(|probe| families.has(probe.family())).collect()
+        | Family::Conntrack => return None,
+    };
+    Some(probe)
 }

@@ -10,6 +10,7 @@ mod metrics;
 mod otlp;
 mod routes;
 mod services;
+mod usage;
 
 pub use agent::{Agent, Host, Limits, Log, LogFormat, LogLevel, Observe, Prometheus};
 pub use capture::{Capture, Tier};
@@ -18,6 +19,7 @@ pub use metrics::Metrics;
 pub use otlp::{Compression, HistogramForm, Otlp, Protocol, Temporality};
 pub use routes::{Guessed, Routes};
 pub use services::{Match, ServiceRule};
+pub use usage::Usage;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,9 @@ pub struct Config {
     pub services: Vec<ServiceRule>,
     /// How request paths become routes.
     pub routes: Routes,
+    /// What of the host, of containers and of processes is measured (USE). A family that is turned
+    /// off loads no program into the kernel and reads no file.
+    pub usage: Usage,
     /// How often metrics are reported and how many series they may have.
     pub metrics: Metrics,
     /// Where metrics are pushed to.

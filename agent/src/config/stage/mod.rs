@@ -5,5 +5,6 @@ mod export;
 mod http1;
 mod kernel;
 mod red;
+mod usage;
 
 pub use entity::Paths;

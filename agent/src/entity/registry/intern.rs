@@ -40,6 +40,7 @@ impl Registry {
             place,
             attributes: declared.attributes,
         };
+        let is_ruled = rule.is_some();
         let entity = match self.by_identity.get(&identity) {
             Some(known) => *known,
             None if self.instances.len() > self.config.entities => {
@@ -50,6 +51,7 @@ impl Registry {
         };
         if let Some(instance) = self.instances.get_mut(&entity) {
             let mut changed = false;
+            instance.ruled |= is_ruled;
             if !named.executable.is_empty() {
                 changed |= instance.executable.learn(&named.executable);
             }

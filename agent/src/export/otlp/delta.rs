@@ -47,11 +47,18 @@ impl Baselines {
         let point = series.point;
         let baseline = self.find(series).filter(|baseline| baseline.start == point.start);
         let Some(baseline) = baseline else {
+            if let Data::Older { value, before, since } = point.data
+                && let Some(gained) = number(value, before)
+            {
+                return Gain { since, data: Data::Number(gained) };
+            }
             return Gain { since: point.start, data: point.data.clone() };
         };
         let since = baseline.time.min(series.time);
         let data = match (&point.data, &baseline.data) {
-            (Data::Number(newer), Data::Number(older)) => number(*newer, *older).map(Data::Number),
+            (Data::Number(newer) | Data::Older { value: newer, .. }, Data::Number(older)) => {
+                number(*newer, *older).map(Data::Number)
+            }
             (Data::Histogram(newer), Data::Histogram(older)) => {
                 let grew = newer.count >= older.count && newer.sum >= older.sum;
                 grew.then(|| Data::Histogram(Box::new(newer.since(older))))
@@ -77,7 +84,7 @@ impl Baselines {
         let baseline = Baseline {
             start: point.start,
             time: series.time,
-            data: point.data.clone(),
+            data: point.data.number().map_or_else(|| point.data.clone(), Data::Number),
             live: false,
         };
         baselines.insert(Arc::clone(&point.attributes), baseline);

@@ -118,9 +118,14 @@ impl Form {
                     })
                 }
             }),
-            (Kind::Counter | Kind::UpDownCounter | Kind::Gauge, Data::Number(number)) => Some(
-                DataPoint::Number(numeric(series, times, Some(scaled(*number, instrument.scale)))),
-            ),
+            (
+                Kind::Counter | Kind::UpDownCounter | Kind::Gauge,
+                Data::Number(number) | Data::Older { value: number, .. },
+            ) => Some(DataPoint::Number(numeric(
+                series,
+                times,
+                Some(scaled(*number, instrument.scale)),
+            ))),
             (Kind::Counter | Kind::UpDownCounter | Kind::Gauge, Data::Ended | Data::Moved(_)) => {
                 Some(DataPoint::Number(numeric(series, times, None)))
             }

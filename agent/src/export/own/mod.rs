@@ -254,7 +254,7 @@ fn read(readings: &Readings, instrument: &Instrument) -> Vec<(Number, Vec<KeyVal
         .filter(|metric| metric.instrument == instrument)
         .flat_map(|metric| &metric.points)
         .filter_map(|point| match point.data {
-            Data::Number(number) => {
+            Data::Number(number) | Data::Older { value: number, .. } => {
                 Some((number, point.attributes.iter().map(key_value).collect()))
             }
             _ => None,

@@ -29,7 +29,10 @@ impl<'a> Family<'a> {
             (Kind::Histogram(bounds), Data::Histogram(histogram)) => {
                 histogram.explicit.len() == bounds.len() + 1
             }
-            (Kind::Counter | Kind::UpDownCounter | Kind::Gauge, Data::Number(_)) => true,
+            (
+                Kind::Counter | Kind::UpDownCounter | Kind::Gauge,
+                Data::Number(_) | Data::Older { .. },
+            ) => true,
             _ => false,
         };
         if fits && instrument == self.instrument {
@@ -51,7 +54,7 @@ impl<'a> Family<'a> {
         self.write_head(name, &mut into.text);
         for (labels, point) in &self.series {
             match &point.data {
-                Data::Number(number) => {
+                Data::Number(number) | Data::Older { value: number, .. } => {
                     let value = self.number(*number);
                     // Writing to a string cannot fail.
                     let _ = writeln!(into.text, "{name}{labels} {value}");

@@ -97,10 +97,11 @@ impl Instrument {
         }
     }
 
-    /// Whether it only makes sense for one process by itself (`process.*`): its series stand on the
+    /// Whether it only makes sense for one process by itself (`process.*`, and the limit of
+    /// its descriptors beside their number): its series stand on the
     /// process's resource, those of all others on the service instance's.
     pub fn is_of_process(&self) -> bool {
-        self.name.starts_with("process.")
+        self.name.starts_with("process.") || self.name.starts_with("steth.process.unix.")
     }
 }
 

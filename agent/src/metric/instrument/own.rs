@@ -188,4 +188,13 @@ crate::instruments! {
         by [STETH_PROBE_NAME, STETH_PROBE_STATE],
         from "agent",
         asks "Which probes work?";
+    STETH_COLLECT_TIME: counter, "steth.collect.time", "s" nanos,
+        "Processor time spent reading a family of USE.",
+        by [STETH_USAGE_FAMILY], from "agent", asks "What does each family cost?";
+    STETH_COLLECT_ROUNDS: counter, "steth.collect.rounds", "{round}",
+        "Rounds in which a family of USE was read.",
+        by [STETH_USAGE_FAMILY], from "agent", asks "What does each family cost?";
+    STETH_SAMPLE_LOST: counter, "steth.sample.lost", "{sample}",
+        "Samples of USE that are in no metric, by reason.",
+        by [STETH_REASON], from "agent", asks "Is anything missing from what is told?";
 }

@@ -1,0 +1,60 @@
+//! Whom samples of USE belong to: answered from the registry and from what has requests.
+
+use std::sync::Arc;
+
+use crate::entity::{Entities, EntityId, Registry};
+use crate::host::{Anchor, cgroup};
+use crate::metric::key;
+use crate::metric::snapshot::{Resource, Value};
+use crate::red::Red;
+use crate::usage::ProcKey;
+use crate::usage::owners::Owners;
+
+/// What is known of processes and services.
+pub(super) struct Known<'a> {
+    pub(super) entities: &'a mut Registry,
+    pub(super) red: &'a Red,
+}
+
+impl Owners for Known<'_> {
+    fn known(&mut self, process: ProcKey, now: &Anchor) -> Option<EntityId> {
+        self.entities.known(process.pid, now.monotonic)
+    }
+
+    fn find(&mut self, process: ProcKey, now: &Anchor) -> EntityId {
+        self.entities.of(process.pid, now.monotonic)
+    }
+
+    fn is_observed(&self, entity: EntityId) -> bool {
+        entity != Registry::OTHER && (self.red.has(entity) || self.entities.is_ruled(entity))
+    }
+
+    fn other(&self) -> EntityId {
+        Registry::OTHER
+    }
+
+    fn instance(&self, entity: EntityId) -> Arc<Resource> {
+        self.entities.resource(entity)
+    }
+
+    fn process(&self, entity: EntityId, process: ProcKey, now: &Anchor) -> Arc<Resource> {
+        let made = now.wall_of_boot(process.started.since_boot());
+        let ProcKey { pid, started } = process;
+        self.entities
+            .resource_of_process(entity, pid, started, made)
+            .map(Arc::new)
+            .unwrap_or_default()
+    }
+
+    fn host(&self) -> Arc<Resource> {
+        Arc::new(self.entities.place_resource(&[]))
+    }
+
+    fn cgroup(&self, path: &str) -> Arc<Resource> {
+        let mut own = vec![(key::STETH_CGROUP_PATH, Value::Text(path.into()))];
+        if let Some(id) = cgroup::container_of(path) {
+            own.push((key::CONTAINER_ID, Value::Text(id.into())));
+        }
+        Arc::new(self.entities.place_resource(&own))
+    }
+}

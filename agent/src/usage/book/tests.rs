@@ -1,0 +1,1 @@
+//! Rounds of made-up samples against what is told of them.

@@ -1,0 +1,35 @@
+//! What the book asks of those who know whom a sample is of.
+
+use std::sync::Arc;
+
+use super::ProcKey;
+use crate::entity::EntityId;
+use crate::host::Anchor;
+use crate::metric::snapshot::Resource;
+
+/// Whom samples belong to. The pipeline answers from its registry.
+pub trait Owners {
+    /// The service instance of a process, if it is known.
+    fn known(&mut self, process: ProcKey, now: &Anchor) -> Option<EntityId>;
+
+    /// The same, found out if need be: that may read files of the process.
+    fn find(&mut self, process: ProcKey, now: &Anchor) -> EntityId;
+
+    /// Whether a service instance is observed: it has requests, or a rule names it.
+    fn is_observed(&self, entity: EntityId) -> bool;
+
+    /// The service instance that stands for all that have no series of their own.
+    fn other(&self) -> EntityId;
+
+    /// What an instance stands for. The same allocation as long as nothing has changed.
+    fn instance(&self, entity: EntityId) -> Arc<Resource>;
+
+    /// What a process of an instance stands for.
+    fn process(&self, entity: EntityId, process: ProcKey, now: &Anchor) -> Arc<Resource>;
+
+    /// What the host stands for.
+    fn host(&self) -> Arc<Resource>;
+
+    /// What a control group stands for.
+    fn cgroup(&self, path: &str) -> Arc<Resource>;
+}
