@@ -13,6 +13,8 @@ use aya::{
 };
 use zerocopy::IntoBytes;
 
+use crate::usage::Families;
+
 use super::{
     btf::{self, Types},
     debug::Debug,
@@ -21,6 +23,8 @@ use super::{
     probe::{ALL, Hook, Probe, Report, SPARE, State},
     schedule,
     sweep::Sweep,
+    usage,
+    usage_offsets,
 };
 
 /// How bytes are captured; see the kernel side.
@@ -89,8 +93,8 @@ pub struct Options {
     /// Tier 1 leaves out one run in so many, as a kernel would that preempts programs; 0 for none. For
     /// tests.
     pub miss_every: u32,
-    /// Families of USE that are on.
-    pub families: crate::usage::Families,
+    /// Families of USE whose programs are loaded.
+    pub families: Families,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
 }
@@ -202,7 +206,11 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let arch = Arch::HOST.ok_or(Error::Processor)?;
     let path =
         options.btf.clone().unwrap_or_else(|| std::path::PathBuf::from("/sys/kernel/btf/vmlinux"));
-    let types = Types::read(&path, offsets::STRUCTS, HOOKED)?;
+    let structs = [offsets::STRUCTS, usage_offsets::STRUCTS].concat();
+    let functions = [HOOKED, usage::FUNCTIONS].concat();
+    let types = Types::read(&path, &structs, &functions)?;
+    let events = usage_offsets::resolve(&types);
+    let plan = usage::plan(&types, &events.missing, options.families);
     let (sock, task, missing) = offsets::resolve(&types);
     if let Some(field) = missing.iter().find(|m| m.need == Need::Capture) {
         return Err(Error::Field(format!("{}.{}", field.of, field.path)));
@@ -237,9 +245,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
         .override_global("WATCH", watch.as_bytes(), true)
-        .override_global("SCHEDULE", schedule.offsets.as_bytes(), true)
-        .override_global("SCHEDULE_WISH", schedule.wish.as_bytes(), true)
-        .override_global("CALLS", schedule.calls.as_bytes(), true)
+        .override_global("EVENT_AT", events.at.as_bytes(), true)
         .override_global("RECVMSG_PARAMETERS", parameters.as_bytes(), true)
         .load(object)
         .map_err(|e| Error::Load(Box::new(e)))?;
@@ -269,7 +275,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     };
     let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
-    let threads = schedule::attach(&mut bpf, &btf, &schedule, &mut reports);
+    let tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
     begin(&mut bpf)?;
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {
@@ -279,7 +285,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     drop(btf);
     super::trim::give_back();
-    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, threads, options)
+    Kernel::new(bpf, tier, reports, sweep, debug, tables, ring_bytes, options)
 }
 
 fn report(probe: &Probe, state: State) -> Report {
@@ -367,8 +373,18 @@ fn attach_tier(
 }
 
 fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {
-    let program = bpf.program_mut(probe.program).ok_or("not in the kernel object")?;
-    match probe.hook {
+    attach_to(bpf, btf, probe.program, probe.hook)
+}
+
+/// Loads `program` and attaches it to `hook`; iterators are linked elsewhere.
+pub(super) fn attach_to(
+    bpf: &mut Ebpf,
+    btf: &Btf,
+    program: &str,
+    hook: Hook,
+) -> Result<(), String> {
+    let program = bpf.program_mut(program).ok_or("not in the kernel object")?;
+    match hook {
         Hook::Tracepoint(hook) => {
             let program: &mut BtfTracePoint = program.try_into().map_err(chain)?;
             if program.fd().is_err() {
@@ -383,7 +399,10 @@ fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {
             }
             program.attach().map_err(chain)?;
         }
-        Hook::Iterator(..) => {}
+        Hook::Iterator(hook, _) => {
+            let program: &mut Iter = program.try_into().map_err(chain)?;
+            program.load(hook, btf).map_err(chain)?;
+        }
     }
     Ok(())
 }
@@ -426,7 +445,7 @@ fn attach_sweep(bpf: &mut Ebpf, btf: &Btf, tier: Tier, reports: &mut Vec<Report>
 }
 
 /// An error with everything behind it, one line, verifier logs cut to their end.
-pub(crate) fn chain<E: std::error::Error>(error: E) -> String {
+pub(super) fn chain<E: std::error::Error>(error: E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -21,6 +21,7 @@ use super::{
     probe::{ALL, Report, SPARE},
     schedule::Threads,
     sweep::Sweep,
+    usage_tables::UsageTables,
 };
 use crate::usage::Reason;
 use crate::event::{ConnId, Pid};
@@ -61,6 +62,7 @@ pub struct Kernel {
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
     debug: Option<Debug>,
+    tables: Option<UsageTables>,
     /// Bytes of the ring.
     pub ring_bytes: u32,
     waited: u64,
@@ -78,6 +80,7 @@ impl Kernel {
         reports: Vec<Report>,
         sweep: Option<Sweep>,
         debug: Option<Debug>,
+        tables: UsageTables,
         ring_bytes: u32,
         threads: Result<Threads, Reason>,
         options: &Options,
@@ -106,6 +109,7 @@ impl Kernel {
             since,
             sweep,
             debug,
+            tables: Some(tables),
             ring_bytes,
             waited: 0,
             threads: Some(threads),
@@ -114,9 +118,9 @@ impl Kernel {
         })
     }
 
-    /// What threads have gone through, or why that is not known: once, for whoever collects it.
-    pub fn take_threads(&mut self) -> Option<Result<Threads, Reason>> {
-        self.threads.take()
+    /// The tables of USE, for the collector; once.
+    pub fn take_tables(&mut self) -> Option<UsageTables> {
+        self.tables.take()
     }
 
     /// Becomes readable when the kernel side asks to be read at once.

@@ -14,7 +14,11 @@ pub mod probe;
 mod schedule;
 mod sweep;
 mod trim;
+pub mod usage;
+mod usage_offsets;
+mod usage_tables;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
+pub use usage_tables::UsageTables;
 pub use maps::{Kernel, ProgramCost, Verdict};
 pub use schedule::Threads;
