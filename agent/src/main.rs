@@ -41,18 +41,20 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 fn report(cli: &Cli, loaded: &config::Loaded) -> anyhow::Result<ExitCode> {
     start::find_host(&loaded.config)?;
     let options = start::options(cli, loaded, &loaded.export()?);
+    let config = &loaded.config;
     let loaded = steth::kernel::load(steth::KERNEL_OBJECT, &options);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = format!("{} {}", release.trim(), std::env::consts::ARCH);
     let privileges = Privileges::of_this_process()?;
+    let usage = check::usage(config);
     let report = match &loaded {
         Ok(kernel_side) => {
             let tier = Some(kernel_side.tier.named());
-            check::report(kernel, tier, &kernel_side.reports, privileges)
+            check::report(kernel, tier, &kernel_side.reports, usage, privileges)
         }
         Err(error) => {
             eprintln!("steth: {}", told(error));
-            check::report(kernel, None, &[], privileges)
+            check::report(kernel, None, &[], usage, privileges)
         }
     };
     print!("{}", report.text());

@@ -4,6 +4,10 @@ use crate::health::probe::{Probe, Report, State};
 use crate::kernel::probe;
 
 use super::privilege::Privileges;
+use super::usage::{Collector, rows};
+use crate::config::Config;
+use crate::host::HostRoot;
+use crate::usage::{Families, NoTables};
 
 /// One probe as the kernel side reports it, for the report and for `/status`.
 ///
@@ -35,13 +39,23 @@ fn grant(why: &str) -> Option<&'static str> {
     }
 }
 
+/// What one round of USE finds on this host, family by family.
+pub fn usage(config: &Config) -> Vec<Probe> {
+    let families = Families::from(config);
+    let root = HostRoot::new(&config.host.root);
+    let reading = Collector::new(root, Box::new(NoTables), families).round();
+    let found = reading.families.iter();
+    rows(found.map(|found| (found.family, &found.outcome, found.sink.missing())))
+}
+
 /// The whole report.
 pub fn report(
     kernel: String,
     tier: Option<String>,
     probes: &[probe::Report],
+    usage: Vec<Probe>,
     privileges: Privileges,
 ) -> Report {
-    let probes = probes.iter().map(probe).collect();
+    let probes = probes.iter().map(probe).chain(usage).collect();
     Report { kernel, tier, privileges: privileges.advice(), probes }
 }

@@ -14,4 +14,5 @@ pub mod start;
 pub mod tee;
 pub mod told;
 pub mod turnstile;
+pub mod usage;
 pub mod views;

@@ -7,6 +7,7 @@ use procfs::process::Process;
 
 use super::account::{Account, KERNEL, account, is_of_exchanges};
 use super::start::Limits;
+use super::usage::standing;
 use crate::event::Timestamp;
 use crate::export::counters as export;
 use crate::export::own::OwnStats;
@@ -17,18 +18,27 @@ use crate::kernel::{Kernel, ProgramCost};
 use crate::metric::instrument::Instrument;
 use crate::metric::instrument::own::{
     STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME, STETH_CALL_UNSEEN,
-    STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE, STETH_CONNECTION_OPAQUE_IO,
-    STETH_CONNECTION_SKIPPED_IO, STETH_EXCHANGE_UNKNOWN, STETH_RECORD_LOST, STETH_RECORD_SEEN,
-    STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE,
+    STETH_COLLECT_ROUNDS, STETH_COLLECT_TIME, STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE,
+    STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_EXCHANGE_UNKNOWN,
+    STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE,
+    STETH_SAMPLE_LOST,
 };
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};
 use crate::pipeline::Pipeline;
+use crate::usage::{Families, Family, book};
+
+/// The name of USE among the stages.
+const USAGE: &str = "usage";
 
 /// What is told beside the numbers.
 pub struct Fixed {
     /// Every probe.
     pub probes: Vec<Probe>,
+    /// The families of USE that are on.
+    pub families: Families,
+    /// Their limits.
+    pub usage: book::Config,
     /// What passed without notice of anyone at start-up.
     pub warnings: Vec<String>,
     /// Limits of series and of connections.
@@ -44,6 +54,8 @@ impl Fixed {
     pub fn bare(limits: Limits) -> Self {
         Self {
             probes: Vec::new(),
+            families: Families::NONE,
+            usage: book::Config::default(),
             warnings: Vec::new(),
             series: limits.series,
             connections: limits.connections,
@@ -67,7 +79,8 @@ impl Own {
 
     /// Everything at this moment.
     pub fn status(&self, kernel: &Kernel, pipeline: &Pipeline, now: Timestamp) -> Status {
-        let Fixed { probes, warnings, series, connections, exported: _ } = &self.fixed;
+        let Fixed { probes, families, usage, warnings, series, connections, exported: _ } =
+            &self.fixed;
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
         let Account { exchanges, mut losses, kernel: kernel_counters } = account(&of, pipeline);
@@ -80,10 +93,14 @@ impl Own {
         let (followed, ..) = pipeline.http1().held();
         let budget = |name, used: usize, limit| Budget { name, used: used as u64, limit };
         let (user, system) = cpu();
+        let book = pipeline.book();
+        let held = book.held();
+        let probes = probes.iter().cloned().chain(standing(*families, book.standing()));
+        losses.extend(unsampled(pipeline));
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(self.begun).0 as f64 / 1e9,
-            capture: Capture { tier: Some(kernel.tier.number()), probes: probes.clone() },
+            capture: Capture { tier: Some(kernel.tier.number()), probes: probes.collect() },
             exchanges,
             losses,
             kernel_counters,
@@ -96,6 +113,8 @@ impl Own {
             budgets: vec![
                 budget("series", red.series, *series),
                 budget("connections_followed", followed, *connections),
+                budget("usage_processes", held.processes, usage.processes as u64),
+                budget("usage_cgroups", held.cgroups, usage.cgroups as u64),
             ],
             agent: Agent { cpu_seconds: (user + system) as f64 / 1e9, rss_bytes: rss(), map_bytes },
             warnings: warnings.clone(),
@@ -112,7 +131,8 @@ impl Own {
             self.single(&STETH_RING_USAGE, kernel.waiting()),
             self.single(&STETH_RING_LIMIT, u64::from(kernel.ring_bytes)),
         ];
-        let records = status.losses.iter().filter(|loss| !is_of_exchanges(loss));
+        let records =
+            status.losses.iter().filter(|loss| !is_of_exchanges(loss) && loss.stage != USAGE);
         let records = records.map(|loss| {
             let reason = (key::STETH_REASON, Value::Static(loss.reason));
             let stage = (key::STETH_STAGE, Value::Static(loss.stage));
@@ -120,6 +140,7 @@ impl Own {
         });
         more.push(Metric { instrument: &STETH_RECORD_LOST, points: records.collect() });
         more.extend(self.kernel_counters(&kernel.counts()));
+        more.extend(self.usage(status, pipeline));
         let programs = kernel.programs();
         let by_program = |value: fn(&ProgramCost) -> Number| {
             let point = |program: &ProgramCost| {
@@ -151,6 +172,25 @@ impl Own {
         }
     }
 
+    /// What USE costs, by family, and what of it was lost.
+    fn usage(&self, status: &Status, pipeline: &Pipeline) -> Vec<Metric> {
+        let by_family = |value: fn(&book::Standing) -> u64| {
+            let point = |(family, standing): (Family, &book::Standing)| {
+                let labels = vec![(key::STETH_USAGE_FAMILY, Value::Static(family.name()))];
+                self.point(labels, int(value(standing)))
+            };
+            pipeline.book().standing().map(point).collect()
+        };
+        let lost = status.losses.iter().filter(|loss| loss.stage == USAGE).map(|loss| {
+            self.point(vec![(key::STETH_REASON, Value::Static(loss.reason))], int(loss.count))
+        });
+        vec![
+            Metric { instrument: &STETH_COLLECT_TIME, points: by_family(|s| s.cost.0) },
+            Metric { instrument: &STETH_COLLECT_ROUNDS, points: by_family(|s| s.rounds) },
+            Metric { instrument: &STETH_SAMPLE_LOST, points: lost.collect() },
+        ]
+    }
+
     fn kernel_counters(&self, counts: &[u64]) -> Vec<Metric> {
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
         let kind = |kind, counter| {
@@ -180,6 +220,14 @@ impl Own {
     fn point(&self, attributes: Vec<Attribute>, value: Number) -> Point {
         Point { attributes: attributes.into(), start: self.since, data: Data::Number(value) }
     }
+}
+
+/// Samples of USE that are in no metric.
+fn unsampled(pipeline: &Pipeline) -> impl Iterator<Item = Loss> {
+    let book::Counters { unbound, refused, .. } = pipeline.book().counters();
+    let losses = [("unbound", unbound), ("limit", refused)];
+    let losses = losses.map(|(reason, count)| Loss { stage: USAGE, reason, count });
+    losses.into_iter().filter(|loss| loss.count > 0)
 }
 
 fn int(value: u64) -> Number {

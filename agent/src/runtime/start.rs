@@ -13,6 +13,7 @@ use super::own::{Fixed, Own};
 use super::privilege::Privileges;
 use super::told::told;
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
+use super::usage::Collector;
 use super::views::Asked;
 use super::{bell, check, clock};
 use crate::config::cli::Cli;
@@ -25,6 +26,8 @@ use crate::kernel::{self, Kernel};
 use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
+use crate::usage::book::Config as UsageLimits;
+use crate::usage::{Families, NoTables};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
@@ -156,7 +159,7 @@ async fn serve(
     let root = HostRoot::new(&config.host.root);
     let machine = Machine::read(&root);
     let host = machine.name.clone();
-    let facts = Box::new(Processes::new(root));
+    let facts = Box::new(Processes::new(root.clone()));
     let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor());
 
     let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
@@ -167,6 +170,13 @@ async fn serve(
     let own_push = own_push.transpose().context("the agent's own telemetry")?.map(Arc::new);
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
+    let families = Families::from(config);
+    let collector = if families == Families::NONE {
+        None
+    } else {
+        let collector = Collector::new(root, Box::new(NoTables), families);
+        Some(collector.start(ringer.clone()).context("no thread for USE")?)
+    };
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
         let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
@@ -175,6 +185,7 @@ async fn serve(
         }
         let views = Arc::new(Asked {
             turnstile: ringer.clone(),
+            collector: collector.clone(),
             own: Arc::new(own_resource(config, &instance)),
         });
         tasks.push(tokio::spawn(server.run(views, stopped.clone())));
@@ -185,6 +196,8 @@ async fn serve(
     let counted = publisher.clone();
     let fixed = Fixed {
         probes: kernel.reports.iter().map(check::probe).collect(),
+        families,
+        usage: UsageLimits::from(config),
         warnings: loaded.warnings.clone(),
         series: limits.series,
         connections: limits.connections,
@@ -209,6 +222,10 @@ async fn serve(
     };
     let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
+    let turnstile = match collector {
+        Some(collector) => turnstile.collecting(collector),
+        None => turnstile,
+    };
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let pipeline =
         std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || {

@@ -12,6 +12,7 @@ use super::bell::{Bell, Heard};
 use super::clock;
 use super::own::Own;
 use super::tee::Tee;
+use super::usage::{self, Caller};
 use crate::event::{Nanos, Timestamp};
 use crate::export::own::OwnStats;
 use crate::health::Status;
@@ -20,6 +21,7 @@ use crate::metric::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::protocol::Verdict;
 use crate::source::Table;
+use crate::usage::{ProcKey, Reading};
 
 /// Records taken at once before anything else is looked at.
 const BATCH: usize = 16 * 1024;
@@ -45,6 +47,8 @@ pub struct Moment {
 pub enum Ask {
     /// The moment that is now.
     Moment(SyncSender<Moment>),
+    /// A round of USE was read.
+    Usage(Reading),
     /// The end.
     Stop,
 }
@@ -68,6 +72,10 @@ pub struct Turnstile {
     sweeps: [Timestamp; 2],
     /// Where everything goes as well, when it is recorded.
     tee: Option<Tee>,
+    /// Who reads USE, if anybody does.
+    collector: Option<Caller>,
+    /// What the collector was told to look at more closely.
+    wanted: Vec<ProcKey>,
 }
 
 /// Where moments go.
@@ -84,7 +92,16 @@ pub type Show = Box<dyn FnMut(&Moment, &Pipeline) + Send>;
 impl Turnstile {
     /// Everything is attached; nothing has been read.
     pub fn new(kernel: Kernel, pipeline: Pipeline, own: Own, pace: Pace) -> Self {
-        Self { kernel, pipeline, own, pace, sweeps: [Timestamp::default(); 2], tee: None }
+        Self {
+            kernel,
+            pipeline,
+            own,
+            pace,
+            sweeps: [Timestamp::default(); 2],
+            tee: None,
+            collector: None,
+            wanted: Vec::new(),
+        }
     }
 
     /// Records everything that goes into the pipeline. Series that end are kept, so that the
@@ -92,6 +109,13 @@ impl Turnstile {
     #[must_use]
     pub fn recording(mut self, tee: Tee) -> Self {
         self.tee = Some(tee);
+        self
+    }
+
+    /// Has USE read before each export and, if anything is shown, before that.
+    #[must_use]
+    pub fn collecting(mut self, collector: Caller) -> Self {
+        self.collector = Some(collector);
         self
     }
 
@@ -106,6 +130,10 @@ impl Turnstile {
         }
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
+        // The first round is what later ones are compared with.
+        self.call();
+        // An export that waits for its round, and until when.
+        let mut awaited: Option<Timestamp> = None;
         loop {
             // The ring is always readable under load: then only time sets the pace.
             let ring = (taken == 0).then(|| self.kernel.wakes());
@@ -123,15 +151,26 @@ impl Turnstile {
                     // Whoever asked may have gone meanwhile.
                     let _ = answer.try_send(self.moment());
                 }
+                Heard::Asked(Ask::Usage(reading)) => {
+                    self.usage(reading);
+                    // What the round found is what it is exported for.
+                    awaited = awaited.map(|_| now);
+                }
                 Heard::Nothing => {}
             }
             if next_show.is_some_and(|due| now >= due) {
                 next_show = self.pace.show.map(|show| after(now, show));
                 let moment = self.moment();
                 (outlets.show)(&moment, &self.pipeline);
+                // For the next one: what is shown may be a second old.
+                self.call();
             }
-            if now >= next_export {
+            if now >= next_export && awaited.is_none() {
                 next_export = after(now, self.pace.export);
+                awaited = Some(if self.call() { after(now, usage::PATIENCE) } else { now });
+            }
+            if awaited.is_some_and(|until| now >= until) {
+                awaited = None;
                 (outlets.export)(&self.moment());
                 if self.tee.is_none() {
                     self.pipeline.exported(&clock::anchor());
@@ -139,12 +178,53 @@ impl Turnstile {
             }
         }
         self.drain();
+        self.farewell(bell)?;
         (outlets.export)(&self.moment());
         if let Some(tee) = &mut self.tee {
             tee.table(Table::COUNTERS, &self.kernel.counts());
             tee.clocks(clock::anchor());
         }
         Ok(())
+    }
+
+    /// Orders a round; false if nobody takes orders.
+    fn call(&self) -> bool {
+        self.collector.as_ref().map(Caller::call).is_some()
+    }
+
+    /// Takes a round in, and tells the collector whom to look at more closely from now on.
+    fn usage(&mut self, reading: Reading) {
+        self.pipeline.usage(reading);
+        let wanted = self.pipeline.book().wanted();
+        if let Some(collector) = &self.collector
+            && self.wanted != wanted
+        {
+            self.wanted.clone_from(&wanted);
+            collector.want(wanted);
+        }
+    }
+
+    /// The last export has a round of its own in it.
+    fn farewell(&mut self, bell: &Bell<Ask>) -> io::Result<()> {
+        if !self.call() {
+            return Ok(());
+        }
+        let until = after(clock::now(), usage::PATIENCE);
+        loop {
+            let left = until.since(clock::now());
+            if left == Nanos(0) {
+                return Ok(());
+            }
+            match bell.wait(None, Duration::from_nanos(left.0))? {
+                Heard::Asked(Ask::Usage(reading)) => {
+                    self.usage(reading);
+                    self.drain();
+                    return Ok(());
+                }
+                Heard::Deserted => return Ok(()),
+                Heard::Asked(Ask::Moment(_) | Ask::Stop) | Heard::Nothing => {}
+            }
+        }
     }
 
     /// Takes what the ring holds; gives how much that was.

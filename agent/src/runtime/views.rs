@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bell::Ringer;
 use super::turnstile::{Ask, Moment};
+use super::usage::Caller;
 use crate::export::own;
 use crate::export::prometheus::{self, Format};
 use crate::health::Status;
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Asked {
     /// Where it takes questions.
     pub turnstile: Ringer<Ask>,
+    /// Who reads USE: asked first, so that the answer has it as it is now.
+    pub collector: Option<Caller>,
     /// Who the agent itself is.
     pub own: Arc<Resource>,
 }
@@ -26,6 +29,9 @@ impl Asked {
     fn moment(&self) -> Option<Moment> {
         let (answer, moment) = mpsc::sync_channel(1);
         tokio::task::block_in_place(|| {
+            if let Some(collector) = &self.collector {
+                collector.call_and_wait();
+            }
             self.turnstile.ring(Ask::Moment(answer));
             moment.recv_timeout(PATIENCE).ok()
         })

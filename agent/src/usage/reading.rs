@@ -166,6 +166,11 @@ impl Sink {
         self.living = Some(processes);
     }
 
+    /// What is missing.
+    pub fn missing(&self) -> &[Lack] {
+        &self.lacks
+    }
+
     /// What was put so far.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
