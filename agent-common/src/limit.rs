@@ -40,4 +40,4 @@ pub const fn verdict_place(conn: u64) -> u32 {
 /// Places for tasks that are between the two programs of one hook.
 pub const RUNS: u32 = 1 << 12;
 /// Bytes of the ring of threads' last words.
-pub const ENDED_BYTES: u32 = 512 << 10;
+pub const ENDED_BYTES: u32 = 1 << 20;

@@ -139,12 +139,22 @@ pub struct ThreadRow {
     pub stints: Stints,
 }
 
-/// A thread's waits for futexes, kept only where that is asked for.
+/// A thread's waits for futexes, kept only where that is asked for; then they follow in its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Futexes {
     /// By [`WAITS`].
     pub waits: [u32; WAIT_BUCKETS],
+}
+
+/// See [`Futexes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct LockedRow {
+    /// The row.
+    pub row: ThreadRow,
+    /// What follows.
+    pub futexes: Futexes,
 }
 
 /// Where the fields stand that the scheduler's view reads.

@@ -1,6 +1,6 @@
 //! spike
 use steth::kernel;
-use steth::usage::{Families, Family};
+use steth::usage::{Families, Family, Table, Tables};
 fn main() {
     let which = std::env::args().nth(1).unwrap_or_default();
     let families: Families = match which.as_str() {
@@ -13,7 +13,7 @@ fn main() {
     options.own = std::process::id();
     let mut k = kernel::load(steth::KERNEL_OBJECT, &options).unwrap();
     for r in &k.reports { if ["threads","thread_made","switch"].contains(&r.name) { println!("{r:?}"); } }
-    let mut t = match k.take_threads() { Some(Ok(t)) => t, other => { println!("{:?}", other.map(|o| o.err())); return } };
+    let mut t = match k.take_tables() { Some(t) => t, None => return };
     let secs: u64 = std::env::args().nth(2).and_then(|s| s.parse().ok()).unwrap_or(5);
     if std::env::args().nth(3).is_some() { k.count_cost().unwrap(); }
     let end = std::time::Instant::now() + std::time::Duration::from_secs(secs);
@@ -22,7 +22,7 @@ fn main() {
         std::thread::sleep(std::time::Duration::from_secs(1));
         let s = std::time::Instant::now();
         let mut n = 0; let mut ended = 0;
-        t.rows(&mut |row| {
+        t.rows(Table("THREADS"), &mut |_, bytes| { let (row, _) = <agent_common::schedule::ThreadRow as zerocopy::FromBytes>::read_from_prefix(bytes).unwrap();
             n += 1; ended += row.head.ended;
             let switches = row.head.voluntary + row.head.involuntary;
             let counted: u32 = row.stints.waits.iter().sum();

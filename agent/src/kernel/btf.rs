@@ -31,7 +31,6 @@ pub enum Error {
 
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
-const ENUM: u32 = 6;
 const TYPEDEF: u32 = 8;
 const ENUM: u32 = 6;
 const ENUM64: u32 = 19;
@@ -103,8 +102,6 @@ impl Types {
                     (structs, &mut types.structs)
                 } else {
                     (functions, &mut types.functions)
-                } else {
-                    (structs, &mut types.structs)
                 };
                 if wanted.contains(&name) {
                     found.entry(name.into()).or_insert(id);
@@ -150,15 +147,6 @@ impl Types {
             id = next;
         }
         Some(offset)
-    }
-
-    /// The value of a member of enum `name`.
-    pub fn enumerator(&self, name: &str, wanted: &str) -> Option<u32> {
-        let (header, at) = self.header(*self.structs.get(name)?)?;
-        (0..header.many as usize).map(|i| at + i * 8).find_map(|at| {
-            let name = text(&self.data, self.strings, word(&self.data, at).ok()?);
-            (header.kind == ENUM && name == wanted).then(|| word(&self.data, at + 4).ok())?
-        })
     }
 
     /// Bit offset and type of a member; anonymous structs and unions are looked through.

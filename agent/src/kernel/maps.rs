@@ -19,11 +19,9 @@ use super::{
     debug::Debug,
     load::{Error, Options, Tier},
     probe::{ALL, Report, SPARE},
-    schedule::Threads,
     sweep::Sweep,
     usage_tables::UsageTables,
 };
-use crate::usage::Reason;
 use crate::event::{ConnId, Pid};
 
 /// What is wanted of a connection from now on.
@@ -66,7 +64,6 @@ pub struct Kernel {
     /// Bytes of the ring.
     pub ring_bytes: u32,
     waited: u64,
-    threads: Option<Result<Threads, Reason>>,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -82,7 +79,6 @@ impl Kernel {
         debug: Option<Debug>,
         tables: UsageTables,
         ring_bytes: u32,
-        threads: Result<Threads, Reason>,
         options: &Options,
     ) -> Result<Self, Error> {
         let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
@@ -112,7 +108,6 @@ impl Kernel {
             tables: Some(tables),
             ring_bytes,
             waited: 0,
-            threads: Some(threads),
             tier,
             reports,
         })

@@ -21,4 +21,3 @@ mod usage_tables;
 pub use load::{Error, Options, Tier, TierChoice, load};
 pub use usage_tables::UsageTables;
 pub use maps::{Kernel, ProgramCost, Verdict};
-pub use schedule::Threads;

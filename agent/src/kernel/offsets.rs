@@ -19,13 +19,6 @@ pub const STRUCTS: &[&str] = &[
     "files_struct",
     "fdtable",
     "signal_struct",
-    "cfs_rq",
-    "rq",
-    "css_set",
-    "cgroup_subsys_state",
-    "cgroup_subsys_id",
-    "cgroup",
-    "kernfs_node",
 ];
 
 /// What needs a field.

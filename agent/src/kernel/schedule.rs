@@ -3,30 +3,54 @@
 //! Its storage is of a kind that kernels before 5.11 do not know and refuse with the whole object:
 //! there the object is given another kind ([`without_task_storage`]), and the programs stay out.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::io;
 
-use agent_common::schedule::{Calls, ScheduleOffsets, ScheduleWish, ThreadRow};
+use agent_common::schedule::{Calls, ScheduleOffsets, ScheduleWish};
 use agent_common::settings::ABSENT;
 use aya::{
     Btf, Ebpf,
     maps::{Array, MapData, RingBuf},
-    programs::{BtfTracePoint, Iter},
     util::KernelVersion,
 };
 
 use super::btf::Types;
-use super::probe::{Report, State};
-use super::sweep;
+use super::load::attach_to;
+use super::probe::{Hook, Report, State};
+use super::sweep::Sweep;
 use crate::usage::{Families, Family, Reason};
 
 /// The programs, in the order they are attached: what makes the storage comes before what needs it.
-const PROGRAMS: &[(&str, &str, &str)] = &[
-    ("threads", "task", "waits on run queues and time off the processor"),
-    ("thread_made", "sched_process_fork", "the first moments of new threads"),
-    ("switch", "sched_switch", "waits on run queues and time off the processor, each by itself"),
+const PROGRAMS: &[(&str, Hook, &str)] = &[
+    (
+        "threads",
+        Hook::Iterator("task", ""),
+        "waits on run queues, switches and time off the processor",
+    ),
+    (
+        "thread_made",
+        Hook::Tracepoint("sched_process_fork"),
+        "what new threads go through before they are first collected",
+    ),
+    (
+        "switch",
+        Hook::Tracepoint("sched_switch"),
+        "waits on run queues and time off the processor, each by itself",
+    ),
 ];
+
+/// Every struct and enumeration that is looked into, beside those of [`super::offsets`].
+pub(crate) const STRUCTS: &[&str] = &[
+    "cfs_rq",
+    "rq",
+    "css_set",
+    "cgroup_subsys_state",
+    "cgroup_subsys_id",
+    "cgroup",
+    "kernfs_node",
+];
+
+/// Kernel functions that are looked for.
+pub(crate) const FUNCTIONS: &[&str] = &["bpf_task_pt_regs"];
 
 /// What the programs are told before they are loaded, or why they stay out.
 pub(crate) struct Plan {
@@ -63,7 +87,7 @@ impl Plan {
 }
 
 /// Whether `BPF_MAP_TYPE_TASK_STORAGE` is known: since 5.11.
-fn has_task_storage() -> bool {
+pub(crate) fn has_task_storage() -> bool {
     KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 11, 0))
 }
 
@@ -112,8 +136,8 @@ pub(crate) fn resolve(types: &Types) -> (ScheduleOffsets, Option<&'static str>) 
         groups_unified: needed("css_set", &["dfl_cgrp"], "css_set.dfl_cgrp"),
         groups_pids: types
             .offset("css_set", "subsys")
-            .zip(types.enumerator("cgroup_subsys_id", "pids_cgrp_id"))
-            .map_or(ABSENT, |(at, index)| at + 8 * index),
+            .zip(types.values("cgroup_subsys_id").iter().find(|(name, _)| *name == "pids_cgrp_id"))
+            .map_or(ABSENT, |(at, (_, index))| at + 8 * index),
         css_group: needed("cgroup_subsys_state", &["cgroup"], "cgroup_subsys_state.cgroup"),
         group_node: needed("cgroup", &["kn"], "cgroup.kn"),
         node_id: needed("kernfs_node", &["id"], "kernfs_node.id"),
@@ -130,9 +154,9 @@ pub(crate) fn resolve(types: &Types) -> (ScheduleOffsets, Option<&'static str>) 
     (offsets, missing)
 }
 
-/// Threads and their last words; detaches nothing when dropped, the kernel side does.
-pub struct Threads {
-    link: OwnedFd,
+/// Threads and their last words.
+pub(crate) struct Threads {
+    sweep: Sweep,
     ended: RingBuf<MapData>,
     all: Array<MapData, u64>,
     rounds: u32,
@@ -145,64 +169,44 @@ pub(crate) fn attach(
     plan: &Plan,
     reports: &mut Vec<Report>,
 ) -> Result<Threads, Reason> {
-    let mut told = |name, hook, loss, state| reports.push(Report { name, hook, loss, state });
+    let mut told = |hook: Hook, name, loss, state| {
+        reports.push(Report { name, hook: hook.name(), loss, state });
+    };
     if let Some(why) = &plan.out {
         for (name, hook, loss) in PROGRAMS.iter().copied() {
-            told(name, hook, loss, State::Disabled { why: why.clone() });
+            told(hook, name, loss, State::Disabled { why: why.clone() });
         }
         return Err(Reason::Disabled(why.clone().into()));
     }
-    let mut link = None;
-    let mut failed = None;
+    let (mut sweep, mut failed) = (None, None::<String>);
     for (name, hook, loss) in PROGRAMS.iter().copied() {
-        let outcome = failed.clone().map_or_else(|| one(bpf, btf, name, hook), Err);
-        let state = match outcome {
-            Ok(attached) => {
-                if let Some(attached) = attached {
-                    // The threads that are there get their storage before anything looks for it.
-                    if let Err(error) = sweep::run(&attached).and_then(|mut all| drain(&mut all)) {
-                        failed = Some(format!("cannot look at the threads there are: {error}"));
-                    }
-                    link = Some(attached);
-                }
-                State::Active
+        let outcome = failed.clone().map_or_else(|| attach_to(bpf, btf, name, hook), Err);
+        let outcome = outcome.and_then(|()| {
+            if matches!(hook, Hook::Iterator(..)) {
+                // The threads that are there get their storage before anything looks for it.
+                let mut threads = Sweep::attach_plain(bpf, name).map_err(|e| e.to_string())?;
+                threads.rows(|_| ()).map_err(|e| e.to_string())?;
+                sweep = Some(threads);
             }
-            Err(why) => {
-                failed = Some(why.clone());
-                State::Failed { why }
-            }
-        };
-        told(name, hook, loss, state);
+            Ok(())
+        });
+        failed = outcome.err();
+        let state = failed.clone().map_or(State::Active, |why| State::Failed { why });
+        told(hook, name, loss, state);
     }
-    let maps = bpf.take_map("ENDED").zip(bpf.take_map("TELL_ALL"));
-    match (failed, link, maps) {
-        (None, Some(link), Some((ended, all))) => Ok(Threads {
-            link,
-            ended: RingBuf::try_from(ended).map_err(|e| Reason::Failed(e.to_string().into()))?,
-            all: Array::try_from(all).map_err(|e| Reason::Failed(e.to_string().into()))?,
+    if let Some(why) = failed {
+        return Err(Reason::Failed(why.into()));
+    }
+    let unusable = |e: aya::maps::MapError| Reason::Failed(e.to_string().into());
+    match (sweep, bpf.take_map("ENDED"), bpf.take_map("TELL_ALL")) {
+        (Some(sweep), Some(ended), Some(all)) => Ok(Threads {
+            sweep,
+            ended: RingBuf::try_from(ended).map_err(unusable)?,
+            all: Array::try_from(all).map_err(unusable)?,
             rounds: 0,
         }),
-        (failed, ..) => {
-            Err(Reason::Failed(failed.unwrap_or_else(|| "its maps are missing".to_owned()).into()))
-        }
+        _ => Err(Reason::Failed("agent and kernel object are of different builds".into())),
     }
-}
-
-fn drain(file: &mut File) -> io::Result<()> {
-    io::copy(file, &mut io::sink()).map(drop)
-}
-
-fn one(bpf: &mut Ebpf, btf: &Btf, name: &str, hook: &str) -> Result<Option<OwnedFd>, String> {
-    let program = bpf.program_mut(name).ok_or("not in the kernel object")?;
-    if hook == "task" {
-        let program: &mut Iter = program.try_into().map_err(super::load::chain)?;
-        program.load(hook, btf).map_err(super::load::chain)?;
-        return sweep::link(program).map(Some).map_err(|e| e.to_string());
-    }
-    let program: &mut BtfTracePoint = program.try_into().map_err(super::load::chain)?;
-    program.load(hook, btf).map_err(super::load::chain)?;
-    program.attach().map_err(super::load::chain)?;
-    Ok(None)
 }
 
 /// Rounds after which every thread is told, so that what is kept of threads whose last word was lost
@@ -211,44 +215,67 @@ const ALL_EVERY: u32 = 32;
 
 impl Threads {
     /// Every thread that has run since the last round, then the last words of those that have ended.
-    /// True if every thread there is was among them.
-    pub fn rows(&mut self, each: &mut dyn FnMut(&ThreadRow)) -> io::Result<bool> {
-        let all = self.rounds % ALL_EVERY == ALL_EVERY - 1;
-        self.rounds = self.rounds.wrapping_add(1);
-        let _ = self.all.set(0, u64::from(all), 0);
-        let mut file = sweep::run(&self.link)?;
-        let size = size_of::<ThreadRow>();
-        let mut chunk = vec![0; size * 128];
-        let mut held = 0;
-        loop {
-            let Some(free) = chunk.get_mut(held..) else { break };
-            match file.read(free) {
-                Ok(0) => break,
-                Ok(n) => held += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            }
-            let whole = held - held % size;
-            for bytes in chunk.get(..whole).unwrap_or_default().chunks_exact(size) {
-                told(bytes, each);
-            }
-            chunk.copy_within(whole..held, 0);
-            held -= whole;
+    /// The key of a row is 1 if every thread there is is among them.
+    pub(crate) fn rows(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> io::Result<()> {
+        let Self { sweep, ended, all, rounds } = self;
+        let everyone = *rounds % ALL_EVERY == ALL_EVERY - 1;
+        *rounds = rounds.wrapping_add(1);
+        // If it cannot be set, the round is one of the common kind, and says so.
+        let everyone = all.set(0, u64::from(everyone), 0).is_ok() && everyone;
+        sweep.rows(|row| each(&[u8::from(everyone)], row))?;
+        while let Some(item) = ended.next() {
+            each(&[0], &item);
         }
-        self.ended(each);
-        Ok(all)
-    }
-
-    /// The last words alone.
-    pub fn ended(&mut self, each: &mut dyn FnMut(&ThreadRow)) {
-        while let Some(item) = self.ended.next() {
-            told(&item, each);
-        }
+        Ok(())
     }
 }
 
-fn told(bytes: &[u8], each: &mut dyn FnMut(&ThreadRow)) {
-    if let Ok(row) = <ThreadRow as zerocopy::FromBytes>::read_from_bytes(bytes) {
-        each(&row);
+/// `object` for a kernel that does not know storage of tasks: the maps of that kind become storage of
+/// sockets, which is declared the same way and never used. None if they are not found.
+///
+/// A map's kind stands in the object as the length of an array type: 29 for tasks, 24 for sockets.
+pub(crate) fn without_task_storage(object: &[u8]) -> Option<Vec<u8>> {
+    const ARRAY: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0];
+    let of_tasks = |record: &[u8]| {
+        record.starts_with(&ARRAY) && record.get(20..24) == Some(&29u32.to_le_bytes())
+    };
+    let mut found = object.windows(24).enumerate().filter(|(_, record)| of_tasks(record));
+    let (at, _) = found.next()?;
+    if found.next().is_some() {
+        return None;
+    }
+    let mut object = object.to_vec();
+    object.get_mut(at + 20..at + 24)?.copy_from_slice(&24u32.to_le_bytes());
+    Some(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_of_tasks_can_be_taken_out_of_the_object() {
+        let Some(object) = crate::KERNEL_OBJECT else {
+            println!("left out: this build has no kernel programs");
+            return;
+        };
+        let changed = without_task_storage(object).unwrap();
+        let differing = object.iter().zip(&changed).filter(|(a, b)| a != b).count();
+        assert_eq!((changed.len(), differing), (object.len(), 1));
+        assert_eq!(without_task_storage(&changed), None);
+    }
+
+    #[test]
+    fn finds_every_needed_field_of_the_running_kernel() {
+        let path = std::path::Path::new("/sys/kernel/btf/vmlinux");
+        if !path.exists() {
+            println!("left out: this kernel has no BTF");
+            return;
+        }
+        let structs = [super::super::offsets::STRUCTS, STRUCTS].concat();
+        let types = Types::read(path, &structs, &[]).unwrap();
+        let (offsets, missing) = resolve(&types);
+        assert_eq!(missing, None);
+        assert_ne!(offsets.iowait_mask, 0);
     }
 }

@@ -83,7 +83,8 @@ impl Sweep {
 
     /// One sweep: every row as the kernel side wrote it.
     pub(crate) fn rows(&mut self, mut each: impl FnMut(&mut [u8])) -> io::Result<()> {
-        let mut file = run(&self.link)?;
+        let attr = IterCreate { link: self.link.as_raw_fd().cast_unsigned(), flags: 0 };
+        let mut file = File::from(bpf_call(BPF_ITER_CREATE, &attr)?);
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 64 * 1024];
         loop {
