@@ -41,29 +41,35 @@ impl Exponential {
     /// Counts `value`, which is not negative.
     #[inline]
     pub(super) fn record(&mut self, value: f64) {
+        self.record_many(value, 1);
+    }
+
+    /// Counts `value`, which is not negative, so many times.
+    #[inline]
+    pub(super) fn record_many(&mut self, value: f64, times: u64) {
         if value <= 0.0 {
-            self.zero_count += 1;
+            self.zero_count += times;
             return;
         }
         let index = index(value, self.scale);
         let place = i64::from(index) - i64::from(self.offset);
         if let Some(count) = usize::try_from(place).ok().and_then(|i| self.counts.get_mut(i)) {
-            *count += 1;
+            *count += times;
         } else {
-            self.record_outside(value, index);
+            self.record_outside(value, index, times);
         }
     }
 
     #[cold]
-    fn record_outside(&mut self, value: f64, index: i32) {
+    fn record_outside(&mut self, value: f64, index: i32, times: u64) {
         if self.counts.is_empty() {
             self.offset = index;
-            self.counts.push(1);
+            self.counts.push(times);
             return;
         }
         self.make_room(index, index);
         let at = self::index(value, self.scale);
-        self.add(at, 1);
+        self.add(at, times);
     }
 
     /// Adds to bucket `index`, which is inside.

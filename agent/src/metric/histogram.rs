@@ -2,8 +2,13 @@
 //!
 //! It keeps counts alone: bounds and unit are the instrument's, which every recording names.
 
+use agent_common::histogram::Layout;
+
 pub use super::exponential::{Exponential, MAX_BUCKETS, MAX_SCALE};
 use super::instrument::Instrument;
+
+/// The scale whose buckets are as wide as those of a [`Layout`]: two to an octave.
+const LAYOUT_SCALE: i32 = 1;
 
 /// A distribution of whole numbers (nanoseconds, bytes).
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +55,30 @@ impl Histogram {
             *count += 1;
         }
         self.exponential.record(outside);
+    }
+
+    /// What the kernel side has counted in the buckets of `layout`: the sum is exact, each value stands
+    /// in the middle of its bucket, and the range is not known.
+    ///
+    /// The exponential buckets are made as coarse as those, or they would claim to know more.
+    pub fn folded(
+        instrument: &Instrument,
+        layout: &Layout,
+        counts: impl IntoIterator<Item = u64>,
+        sum: u64,
+    ) -> Self {
+        let mut folded = Self { sum: u128::from(sum), ..Self::new(instrument) };
+        for (index, times) in counts.into_iter().enumerate().filter(|(_, times)| *times > 0) {
+            folded.count += times;
+            let outside = instrument.scale.apply(layout.middle(index));
+            let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+            if let Some(count) = folded.explicit.get_mut(bucket) {
+                *count += times;
+            }
+            folded.exponential.record_many(outside, times);
+        }
+        folded.exponential.coarsen_to(LAYOUT_SCALE);
+        folded
     }
 
     /// Least and greatest value; none if empty, or if only a difference is known.
@@ -187,6 +216,25 @@ mod tests {
             assert!((found / expect - 1.0).abs() < 0.05, "{q}: {found}");
         }
         assert_eq!(Histogram::new(&SECONDS).quantile(0.5), None);
+    }
+
+    #[test]
+    fn what_the_kernel_counted_keeps_its_count_sum_and_buckets() {
+        use agent_common::histogram::NANOS;
+        let mut counts = [0; NANOS.len];
+        for (i, count) in counts.iter_mut().enumerate() {
+            *count = i as u64 + 1;
+        }
+        let folded = Histogram::folded(&SECONDS, &NANOS, counts, 77);
+        assert_eq!((folded.count, folded.sum, folded.range()), (48 * 49 / 2, 77, None));
+        assert_eq!(folded.explicit.iter().sum::<u64>(), folded.count);
+        assert_eq!(folded.exponential.scale, 1);
+        // One for one: no two buckets of the kernel side fall into one of these.
+        let held: Vec<u64> = folded.exponential.counts.into_iter().filter(|n| *n > 0).collect();
+        assert_eq!(held, counts);
+        let p50 = Histogram::folded(&SECONDS, &NANOS, [0, 0, 0, 9], 0).quantile(0.5).unwrap();
+        assert!(p50 > 2.8e-6 && p50 < 4.3e-6, "{p50}");
+        assert_eq!(Histogram::folded(&SECONDS, &NANOS, [], 0).quantile(0.5), None);
     }
 
     /// Values of any size, near one another and far apart.
