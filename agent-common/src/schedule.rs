@@ -89,6 +89,9 @@ pub struct Stints {
     pub thread: u32,
     /// Keeps the layout free of holes.
     pub reserved: u32,
+    /// What the kernel had counted for it before it was watched: `delay`, `voluntary`, `involuntary`
+    /// and `migrations` of [`ThreadHead`]. All zero for a thread that was made since.
+    pub before: [u64; 4],
     /// When it was made.
     pub born: u64,
     /// When its process was made.
@@ -126,7 +129,9 @@ pub struct ThreadHead {
     /// Moves to another processor.
     pub migrations: u64,
     /// Not 0: this is the last word.
-    pub ended: u64,
+    pub ended: u32,
+    /// Not 0: a thread of the kernel.
+    pub kernel: u32,
 }
 
 /// See [`ThreadHead`].

@@ -25,6 +25,9 @@ use crate::{
     maps,
 };
 
+/// `task_struct.flags`: a thread of the kernel.
+pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
+
 /// A map of `BPF_MAP_TYPE_TASK_STORAGE` (29), for which aya-ebpf has no type.
 #[repr(C)]
 pub(crate) struct TaskStorage<T> {
@@ -81,7 +84,8 @@ static FUTEXES: TaskStorage<Futexes> = TaskStorage::new();
 #[map]
 static ENDED: RingBuf = RingBuf::with_byte_size(ENDED_BYTES, 0);
 
-/// What a collection asks for: not 0 for every thread, whether or not it ran.
+/// What a collection asks for: 1 for every thread, whether or not it ran; 2 if it is the first, so that
+/// what threads went through before does not count.
 #[map]
 static TELL_ALL: Array<u64> = Array::with_max_entries(1, 0);
 
@@ -176,14 +180,14 @@ pub(crate) unsafe fn futexes(task: *const u8, create: bool) -> *mut Futexes {
 pub(crate) fn thread_made(ctx: BtfTracePointContext) -> i32 {
     if wish().get(|w| &w.empty) == 0 {
         // SAFETY: the verifier knows the child, which has not run yet.
-        unsafe { begin(ctx.arg(1), 0) };
+        unsafe { begin(ctx.arg(1), 0, false) };
     }
     0
 }
 
-/// Makes the storage of `task`.
+/// Makes the storage of `task`. It is `fresh` if it has run before.
 #[inline(always)]
-unsafe fn begin(task: *const u8, fresh: u8) -> *mut Stints {
+unsafe fn begin(task: *const u8, fresh: u8, first: bool) -> *mut Stints {
     let at = offsets();
     // SAFETY: as for the callers.
     unsafe {
@@ -193,6 +197,10 @@ unsafe fn begin(task: *const u8, fresh: u8) -> *mut Stints {
             return own;
         }
         let leader = pointer(task, at.get(|t| &t.leader));
+        if first {
+            let head = head(task, 0);
+            (*own).before = [head.delay, head.voluntary, head.involuntary, head.migrations];
+        }
         (*own).fresh = fresh;
         (*own).delay = Typed::read(task, at.get(|t| &t.delay));
         (*own).voluntary = Typed::read::<u64>(task, at.get(|t| &t.voluntary)) as u32;
@@ -208,7 +216,7 @@ unsafe fn begin(task: *const u8, fresh: u8) -> *mut Stints {
 
 /// What the kernel itself keeps of `task`.
 #[inline(always)]
-unsafe fn head(task: *const u8, ended: u64) -> ThreadHead {
+unsafe fn head(task: *const u8, ended: u32) -> ThreadHead {
     let at = offsets();
     // SAFETY: the verifier knows the task.
     unsafe {
@@ -230,6 +238,7 @@ unsafe fn head(task: *const u8, ended: u64) -> ThreadHead {
             involuntary: Typed::read(task, at.get(|t| &t.involuntary)),
             migrations: Typed::read(task, at.get(|t| &t.migrations)),
             ended,
+            kernel: Typed::read::<u32>(task, at.get(|t| &t.flags)) & PF_KTHREAD,
         }
     }
 }
@@ -255,7 +264,9 @@ pub(crate) unsafe fn end(task: *const u8, own: *mut Stints) {
             return;
         }
         let futexes = futexes(task, false);
-        if !futexes.is_null() {
+        if futexes.is_null() {
+            maps::count(Counter::LostRingThread, 1);
+        } else {
             end_as::<LockedRow>(task, own, futexes);
         }
     }
@@ -303,6 +314,9 @@ pub(crate) struct Context {
     task: *const u8,
 }
 
+/// See [`TELL_ALL`].
+const FIRST: u64 = 2;
+
 /// The first part of a row.
 #[repr(C)]
 struct Lead {
@@ -322,9 +336,10 @@ pub(crate) fn threads(context: *const Context) -> i32 {
         if task.is_null() || meta.is_null() || wish().get(|w| &w.empty) != 0 {
             return 0;
         }
+        let all = TELL_ALL.get(0).map_or(0, |all| core::ptr::read_volatile(all));
         let mut own = storage(task, false);
         if own.is_null() {
-            own = begin(task, 1);
+            own = begin(task, 1, all == FIRST);
             if own.is_null() {
                 return 0;
             }
@@ -340,7 +355,6 @@ pub(crate) fn threads(context: *const Context) -> i32 {
         let rest = if futexes.is_null() { 0 } else { size_of::<Futexes>() };
         let lead = Lead { len: (size_of::<ThreadRow>() + rest) as u64, head: head(task, 0) };
         let switches = (lead.head.voluntary + lead.head.involuntary) as u32;
-        let all = TELL_ALL.get(0).copied().unwrap_or(0);
         if switches == (*own).told && all == 0 {
             return 0;
         }

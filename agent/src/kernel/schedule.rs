@@ -178,6 +178,13 @@ pub(crate) fn attach(
         }
         return Err(Reason::Disabled(why.clone().into()));
     }
+    let unusable = |e: aya::maps::MapError| Reason::Failed(e.to_string().into());
+    let foreign = || Reason::Failed("agent and kernel object are of different builds".into());
+    let ended = bpf.take_map("ENDED").ok_or_else(foreign)?;
+    let all = bpf.take_map("TELL_ALL").ok_or_else(foreign)?;
+    let ended = RingBuf::try_from(ended).map_err(unusable)?;
+    let mut all: Array<MapData, u64> = Array::try_from(all).map_err(unusable)?;
+    all.set(0, FIRST, 0).map_err(unusable)?;
     let (mut sweep, mut failed) = (None, None::<String>);
     for (name, hook, loss) in PROGRAMS.iter().copied() {
         let outcome = failed.clone().map_or_else(|| attach_to(bpf, btf, name, hook), Err);
@@ -197,17 +204,12 @@ pub(crate) fn attach(
     if let Some(why) = failed {
         return Err(Reason::Failed(why.into()));
     }
-    let unusable = |e: aya::maps::MapError| Reason::Failed(e.to_string().into());
-    match (sweep, bpf.take_map("ENDED"), bpf.take_map("TELL_ALL")) {
-        (Some(sweep), Some(ended), Some(all)) => Ok(Threads {
-            sweep,
-            ended: RingBuf::try_from(ended).map_err(unusable)?,
-            all: Array::try_from(all).map_err(unusable)?,
-            rounds: 0,
-        }),
-        _ => Err(Reason::Failed("agent and kernel object are of different builds".into())),
-    }
+    let sweep = sweep.ok_or_else(foreign)?;
+    Ok(Threads { sweep, ended, all, rounds: 0 })
 }
+
+/// In `TELL_ALL`: threads that are met now were there before anybody watched.
+const FIRST: u64 = 2;
 
 /// Rounds after which every thread is told, so that what is kept of threads whose last word was lost
 /// is let go.
@@ -223,10 +225,19 @@ impl Threads {
         // If it cannot be set, the round is one of the common kind, and says so.
         let everyone = all.set(0, u64::from(everyone), 0).is_ok() && everyone;
         sweep.rows(|row| each(&[u8::from(everyone)], row))?;
-        while let Some(item) = ended.next() {
-            each(&[0], &item);
-        }
+        ended_rows(ended, each);
         Ok(())
+    }
+
+    /// The last words alone, to make room for more.
+    pub(crate) fn ended(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) {
+        ended_rows(&mut self.ended, each);
+    }
+}
+
+fn ended_rows(ring: &mut RingBuf<MapData>, each: &mut dyn FnMut(&[u8], &[u8])) {
+    while let Some(item) = ring.next() {
+        each(&[0], &item);
     }
 }
 

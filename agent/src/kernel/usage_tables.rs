@@ -151,6 +151,8 @@ const REASONS: (&str, &str) = ("DROP_REASONS", "packet_drop");
 
 /// Threads that have run or ended since the last reading, see [`super::schedule`].
 const THREADS: &str = "THREADS";
+/// Those that have ended alone.
+const THREADS_ENDED: &str = "THREADS_ENDED";
 
 /// What the kernel side has counted, ready to be read by the collector's thread.
 #[derive(Default)]
@@ -177,7 +179,8 @@ impl UsageTables {
         match threads {
             Ok(threads) => self.threads = Some(threads),
             Err(reason) => {
-                self.lacking.insert(THREADS, reason);
+                self.lacking.insert(THREADS, reason.clone());
+                self.lacking.insert(THREADS_ENDED, reason);
             }
         }
     }
@@ -238,10 +241,15 @@ impl Tables for UsageTables {
         {
             return sweep.rows(|row| each(&[], row)).map_err(failed);
         }
-        if table.0 == THREADS
-            && let Some(threads) = &mut self.threads
-        {
-            return threads.rows(each).map_err(failed);
+        if let Some(threads) = &mut self.threads {
+            match table.0 {
+                THREADS => return threads.rows(each).map_err(failed),
+                THREADS_ENDED => {
+                    threads.ended(each);
+                    return Ok(());
+                }
+                _ => {}
+            }
         }
         if table.0 == REASONS.0 {
             for (i, name) in (0u32..).zip(&self.reasons) {

@@ -8,9 +8,13 @@
 pub mod book;
 pub mod cpu;
 pub mod family;
+pub mod locks;
+pub mod offcpu;
 pub mod owners;
 pub mod process;
 pub mod reading;
+pub mod scheduler;
+pub mod threads;
 
 pub use family::{Families, Family};
 pub use reading::{
@@ -27,6 +31,9 @@ pub trait Probe: Send {
 
     /// These processes are told by themselves: worth reading more of than of others.
     fn want(&mut self, _processes: &[ProcKey]) {}
+
+    /// Called about once a second between rounds: takes what would overflow until the next.
+    fn between(&mut self, _tables: &mut dyn Tables) {}
 
     /// Reads everything once. What was put into the sink counts even if the outcome is an error: a
     /// part that is missing is told by [`Sink::lacks`], a family that gives nothing by `Err`. A file
@@ -83,13 +90,18 @@ impl Tables for NoTables {
 
 /// The probes of these families, in the order they are read.
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
-    Family::ALL.into_iter().filter(|family| families.has(*family)).filter_map(probe).collect()
+    let threads = threads::Shared::default();
+    let on = Family::ALL.into_iter().filter(|family| families.has(*family));
+    on.filter_map(|family| probe(family, &threads)).collect()
 }
 
-fn probe(family: Family) -> Option<Box<dyn Probe>> {
+fn probe(family: Family, threads: &threads::Shared) -> Option<Box<dyn Probe>> {
     let probe: Box<dyn Probe> = match family {
         Family::Cpu => Box::<cpu::Cpu>::default(),
         Family::Process => Box::<process::Processes>::default(),
+        Family::Scheduler => Box::new(scheduler::Scheduler::new(threads)),
+        Family::OffCpu => Box::new(offcpu::OffCpu::new(threads)),
+        Family::Locks => Box::new(locks::Locks::new(threads)),
         Family::Memory
         | Family::Disk
         | Family::Filesystem
@@ -97,9 +109,6 @@ fn probe(family: Family) -> Option<Box<dyn Probe>> {
         | Family::Tcp
         | Family::Sockets
         | Family::Container
-        | Family::Scheduler
-        | Family::OffCpu
-        | Family::Locks
         | Family::Pressure
         | Family::Conntrack => return None,
     };
