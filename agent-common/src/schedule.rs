@@ -234,7 +234,9 @@ pub struct ScheduleOffsets {
 }
 
 /// What of it is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct ScheduleWish {
     /// Non-zero: time off the processor by cause.
@@ -265,7 +267,10 @@ const X86_64: &[Row] = &[
     (Cause::Sleep as u8, &[35, 230]),
     // poll, select, connect, accept, sendto, recvfrom, sendmsg, recvmsg, epoll_wait, pselect6,
     // ppoll, epoll_pwait, accept4, recvmmsg, sendmmsg, epoll_pwait2
-    (Cause::Network as u8, &[7, 23, 42, 43, 44, 45, 46, 47, 232, 270, 271, 281, 288, 299, 307, 441]),
+    (
+        Cause::Network as u8,
+        &[7, 23, 42, 43, 44, 45, 46, 47, 232, 270, 271, 281, 288, 299, 307, 441],
+    ),
     // fsync, fdatasync, msync, sync, sync_file_range, syncfs
     (Cause::Disk as u8, &[74, 75, 26, 162, 277, 306]),
     // read, write, readv, writev, sendfile, splice

@@ -8,7 +8,9 @@ use crate::usage::{OwnerKey, Spread};
 pub const ROWS: u32 = 2048;
 
 /// What the sockets of a process did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Row {
     /// Bytes written to the network for the first time.

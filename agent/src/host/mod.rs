@@ -7,7 +7,10 @@
 pub mod binary;
 pub mod cgroup;
 pub mod clock;
+pub mod keyed;
 pub mod machine;
+pub mod mounts;
+pub mod netlink;
 pub mod process;
 pub mod root;
 pub mod text;

@@ -92,6 +92,23 @@ impl HostRoot {
             .take(limit)
             .collect())
     }
+
+    /// Names of the directories in a directory, at most `limit` of them.
+    pub fn directories(
+        &self,
+        inside: impl AsRef<Path>,
+        limit: usize,
+    ) -> Result<Vec<String>, Unread> {
+        let entries = std::fs::read_dir(self.path(inside)).map_err(|e| Unread::of(&e))?;
+        Ok(entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                // The directory itself says so: nothing else is asked.
+                entry.file_type().ok()?.is_dir().then(|| entry.file_name().into_string().ok())?
+            })
+            .take(limit)
+            .collect())
+    }
 }
 
 #[cfg(test)]

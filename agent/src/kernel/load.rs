@@ -23,8 +23,7 @@ use super::{
     probe::{ALL, Hook, Probe, Report, SPARE, State},
     schedule,
     sweep::Sweep,
-    usage,
-    usage_offsets,
+    usage, usage_offsets,
 };
 
 /// How bytes are captured; see the kernel side.

@@ -19,5 +19,5 @@ mod usage_offsets;
 mod usage_tables;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
-pub use usage_tables::UsageTables;
 pub use maps::{Kernel, ProgramCost, Verdict};
+pub use usage_tables::UsageTables;

@@ -1,10 +1,6 @@
 //! Which fields USE from kernel events reads: one table, each with the family that needs it.
 
-use agent_common::{
-    drops::REASONS,
-    settings::ABSENT,
-    usage::EventOffsets,
-};
+use agent_common::{drops::REASONS, settings::ABSENT, usage::EventOffsets};
 
 use super::btf::Types;
 use crate::usage::Family;

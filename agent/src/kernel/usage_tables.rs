@@ -2,10 +2,7 @@
 
 use std::collections::HashMap as Std;
 
-use agent_common::{
-    block, reclaim, tcp,
-    usage::OwnerKey,
-};
+use agent_common::{block, reclaim, tcp, usage::OwnerKey};
 use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuHashMap},
@@ -196,7 +193,9 @@ impl UsageTables {
                         continue;
                     }
                     Some(Err(error)) => Reason::Failed(error.to_string().into()),
-                    None => Reason::Failed("agent and kernel object are of different builds".into()),
+                    None => {
+                        Reason::Failed("agent and kernel object are of different builds".into())
+                    }
                 },
             };
             self.lacking.insert(name, reason);

@@ -2,13 +2,8 @@
 //!
 //! It keeps counts alone: bounds and unit are the instrument's, which every recording names.
 
-use agent_common::histogram::Layout;
-
 pub use super::exponential::{Exponential, MAX_BUCKETS, MAX_SCALE};
 use super::instrument::Instrument;
-
-/// The scale whose buckets are as wide as those of a [`Layout`]: two to an octave.
-const LAYOUT_SCALE: i32 = 1;
 
 /// A distribution of whole numbers (nanoseconds, bytes).
 #[derive(Clone, Debug, PartialEq)]
@@ -57,28 +52,30 @@ impl Histogram {
         self.exponential.record(outside);
     }
 
-    /// What the kernel side has counted in the buckets of `layout`: the sum is exact, each value stands
-    /// in the middle of its bucket, and the range is not known.
-    ///
-    /// The exponential buckets are made as coarse as those, or they would claim to know more.
-    pub fn folded(
+    /// The distribution of `instrument` that was counted in buckets: for each a value that stands for
+    /// it and how many there were. The buckets are taken to be half an octave wide or narrower, as the
+    /// kernel side's are.
+    pub fn of_buckets(
         instrument: &Instrument,
-        layout: &Layout,
-        counts: impl IntoIterator<Item = u64>,
+        buckets: impl IntoIterator<Item = (u64, u64)>,
         sum: u64,
     ) -> Self {
-        let mut folded = Self { sum: u128::from(sum), ..Self::new(instrument) };
-        for (index, times) in counts.into_iter().enumerate().filter(|(_, times)| *times > 0) {
-            folded.count += times;
-            let outside = instrument.scale.apply(layout.middle(index));
-            let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
-            if let Some(count) = folded.explicit.get_mut(bucket) {
-                *count += times;
+        let mut all = Self::new(instrument);
+        all.sum = u128::from(sum);
+        all.exponential.scale = 1;
+        for (value, count) in buckets {
+            if count == 0 {
+                continue;
             }
-            folded.exponential.record_many(outside, times);
+            all.count += count;
+            let outside = instrument.scale.apply(value);
+            let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+            if let Some(held) = all.explicit.get_mut(bucket) {
+                *held += count;
+            }
+            all.exponential.record_many(outside, count);
         }
-        folded.exponential.coarsen_to(LAYOUT_SCALE);
-        folded
+        all
     }
 
     /// Least and greatest value; none if empty, or if only a difference is known.
@@ -221,20 +218,24 @@ mod tests {
     #[test]
     fn what_the_kernel_counted_keeps_its_count_sum_and_buckets() {
         use agent_common::histogram::NANOS;
+        let fold = |counts: &[u64], sum| {
+            let values = (0..).map(|i| NANOS.middle(i)).zip(counts.iter().copied());
+            Histogram::of_buckets(&SECONDS, values, sum)
+        };
         let mut counts = [0; NANOS.len];
         for (i, count) in counts.iter_mut().enumerate() {
             *count = i as u64 + 1;
         }
-        let folded = Histogram::folded(&SECONDS, &NANOS, counts, 77);
+        let folded = fold(&counts, 77);
         assert_eq!((folded.count, folded.sum, folded.range()), (48 * 49 / 2, 77, None));
         assert_eq!(folded.explicit.iter().sum::<u64>(), folded.count);
         assert_eq!(folded.exponential.scale, 1);
         // One for one: no two buckets of the kernel side fall into one of these.
         let held: Vec<u64> = folded.exponential.counts.into_iter().filter(|n| *n > 0).collect();
         assert_eq!(held, counts);
-        let p50 = Histogram::folded(&SECONDS, &NANOS, [0, 0, 0, 9], 0).quantile(0.5).unwrap();
+        let p50 = fold(&[0, 0, 0, 9], 0).quantile(0.5).unwrap();
         assert!(p50 > 2.8e-6 && p50 < 4.3e-6, "{p50}");
-        assert_eq!(Histogram::folded(&SECONDS, &NANOS, [], 0).quantile(0.5), None);
+        assert_eq!(fold(&[], 0).quantile(0.5), None);
     }
 
     /// Values of any size, near one another and far apart.

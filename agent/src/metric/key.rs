@@ -127,6 +127,70 @@ pub const K8S_CONTAINER_NAME: Key = Key("k8s.container.name");
 pub const K8S_NODE_NAME: Key = Key("k8s.node.name");
 /// What the processor did.
 pub const CPU_MODE: Key = Key("cpu.mode");
+/// A device.
+pub const SYSTEM_DEVICE: Key = Key("system.device");
+/// What memory is used for.
+pub const SYSTEM_MEMORY_STATE: Key = Key("system.memory.state");
+/// Whether memory of the kernel can be had back.
+pub const SYSTEM_MEMORY_LINUX_SLAB_STATE: Key = Key("system.memory.linux.slab.state");
+/// Whether huge pages are used.
+pub const SYSTEM_MEMORY_LINUX_HUGEPAGES_STATE: Key = Key("system.memory.linux.hugepages.state");
+/// Whether swap is used.
+pub const SYSTEM_PAGING_STATE: Key = Key("system.paging.state");
+/// Whether a page had to be read.
+pub const SYSTEM_PAGING_FAULT_TYPE: Key = Key("system.paging.fault.type");
+/// To or from swap.
+pub const SYSTEM_PAGING_DIRECTION: Key = Key("system.paging.direction");
+/// Whether space is used.
+pub const SYSTEM_FILESYSTEM_STATE: Key = Key("system.filesystem.state");
+/// The kind of file system.
+pub const SYSTEM_FILESYSTEM_TYPE: Key = Key("system.filesystem.type");
+/// Whether it can be written.
+pub const SYSTEM_FILESYSTEM_MODE: Key = Key("system.filesystem.mode");
+/// Where it is mounted.
+pub const SYSTEM_FILESYSTEM_MOUNTPOINT: Key = Key("system.filesystem.mountpoint");
+/// Read or written.
+pub const DISK_IO_DIRECTION: Key = Key("disk.io.direction");
+/// Sent or received.
+pub const NETWORK_IO_DIRECTION: Key = Key("network.io.direction");
+/// A network interface.
+pub const NETWORK_INTERFACE_NAME: Key = Key("network.interface.name");
+/// The state of a connection.
+pub const NETWORK_CONNECTION_STATE: Key = Key("network.connection.state");
+/// The version of the internet protocol.
+pub const NETWORK_TYPE: Key = Key("network.type");
+/// A part of the hardware.
+pub const HW_ID: Key = Key("hw.id");
+/// Its kind.
+pub const HW_TYPE: Key = Key("hw.type");
+/// What was waited for.
+pub const STETH_RESOURCE: Key = Key("steth.resource");
+/// Whether some or all runnable tasks waited.
+pub const STETH_PRESSURE_SCOPE: Key = Key("steth.pressure.scope");
+/// What a page of memory holds.
+pub const STETH_PAGE_TYPE: Key = Key("steth.page.type");
+/// Who reclaims memory.
+pub const STETH_RECLAIM_ACTOR: Key = Key("steth.reclaim.actor");
+/// Whether a block device stands on others; adding up one layer counts nothing twice.
+pub const STETH_DISK_LAYER: Key = Key("steth.disk.layer");
+/// Which side opened a connection.
+pub const STETH_CONNECTION_ROLE: Key = Key("steth.connection.role");
+/// What has become of a socket.
+pub const STETH_SOCKET_STATE: Key = Key("steth.socket.state");
+/// Which limit was met.
+pub const STETH_LIMIT_KIND: Key = Key("steth.limit.kind");
+/// What a request to a block device did.
+pub const STETH_DISK_OPERATION: Key = Key("steth.disk.operation");
+/// What memory was looked for.
+pub const STETH_RECLAIM_KIND: Key = Key("steth.reclaim.kind");
+/// The last part of a control group's path.
+pub const STETH_CGROUP_NAME: Key = Key("steth.cgroup.name");
+/// The name of a process that was killed.
+pub const STETH_OOM_VICTIM: Key = Key("steth.oom.victim");
+/// How bad a fault is.
+pub const STETH_SEVERITY: Key = Key("steth.severity");
+/// What a segment is for.
+pub const STETH_TCP_SEGMENT: Key = Key("steth.tcp.segment");
 /// The stage of the agent.
 pub const STETH_STAGE: Key = Key("steth.stage");
 /// Why something was lost.
@@ -154,10 +218,6 @@ pub const STETH_OFF_CPU_CAUSE: Key = Key("steth.off_cpu.cause");
 
 /// The number of a logical processor.
 pub const CPU_LOGICAL_NUMBER: Key = Key("cpu.logical_number");
-/// Which way bytes went between memory and disk.
-pub const DISK_IO_DIRECTION: Key = Key("disk.io.direction");
-/// Whether a page was in memory.
-pub const SYSTEM_PAGING_FAULT_TYPE: Key = Key("system.paging.fault.type");
 /// Whether a process was pushed off its processor.
 pub const PROCESS_CONTEXT_SWITCH_TYPE: Key = Key("process.context_switch.type");
 /// What a process does.
@@ -230,6 +290,38 @@ pub const ALL: &[(Key, Type)] = &[
     (K8S_CONTAINER_NAME, Type::Text),
     (K8S_NODE_NAME, Type::Text),
     (CPU_MODE, Type::Text),
+    (SYSTEM_DEVICE, Type::Text),
+    (SYSTEM_MEMORY_STATE, Type::Text),
+    (SYSTEM_MEMORY_LINUX_SLAB_STATE, Type::Text),
+    (SYSTEM_MEMORY_LINUX_HUGEPAGES_STATE, Type::Text),
+    (SYSTEM_PAGING_STATE, Type::Text),
+    (SYSTEM_PAGING_FAULT_TYPE, Type::Text),
+    (SYSTEM_PAGING_DIRECTION, Type::Text),
+    (SYSTEM_FILESYSTEM_STATE, Type::Text),
+    (SYSTEM_FILESYSTEM_TYPE, Type::Text),
+    (SYSTEM_FILESYSTEM_MODE, Type::Text),
+    (SYSTEM_FILESYSTEM_MOUNTPOINT, Type::Text),
+    (DISK_IO_DIRECTION, Type::Text),
+    (NETWORK_IO_DIRECTION, Type::Text),
+    (NETWORK_INTERFACE_NAME, Type::Text),
+    (NETWORK_CONNECTION_STATE, Type::Text),
+    (NETWORK_TYPE, Type::Text),
+    (HW_ID, Type::Text),
+    (HW_TYPE, Type::Text),
+    (STETH_RESOURCE, Type::Text),
+    (STETH_PRESSURE_SCOPE, Type::Text),
+    (STETH_PAGE_TYPE, Type::Text),
+    (STETH_RECLAIM_ACTOR, Type::Text),
+    (STETH_DISK_LAYER, Type::Text),
+    (STETH_CONNECTION_ROLE, Type::Text),
+    (STETH_SOCKET_STATE, Type::Text),
+    (STETH_LIMIT_KIND, Type::Text),
+    (STETH_DISK_OPERATION, Type::Text),
+    (STETH_RECLAIM_KIND, Type::Text),
+    (STETH_CGROUP_NAME, Type::Text),
+    (STETH_OOM_VICTIM, Type::Text),
+    (STETH_SEVERITY, Type::Text),
+    (STETH_TCP_SEGMENT, Type::Text),
     (STETH_STAGE, Type::Text),
     (STETH_REASON, Type::Text),
     (STETH_RECORD_KIND, Type::Text),
@@ -243,8 +335,6 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_PREEMPTED_BY, Type::Text),
     (STETH_OFF_CPU_CAUSE, Type::Text),
     (CPU_LOGICAL_NUMBER, Type::Int),
-    (DISK_IO_DIRECTION, Type::Text),
-    (SYSTEM_PAGING_FAULT_TYPE, Type::Text),
     (PROCESS_CONTEXT_SWITCH_TYPE, Type::Text),
     (PROCESS_STATE, Type::Text),
     (STETH_USAGE_FAMILY, Type::Text),

@@ -27,7 +27,7 @@ use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
 use crate::usage::book::Config as UsageLimits;
-use crate::usage::{Families, NoTables};
+use crate::usage::{Families, NoTables, Tables};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
@@ -40,6 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> kernel::Options {
     let config = &loaded.config;
     let mut options = kernel::Options::from(config);
+    options.families = Families::from(config);
     options.empty = cli.flags.empty_programs;
     options.own = if config.observe.itself { 0 } else { std::process::id() };
     if config.host.root != std::path::Path::new("/") {
@@ -149,7 +150,7 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
 }
 
 async fn serve(
-    kernel: kernel::Kernel,
+    mut kernel: kernel::Kernel,
     loaded: &Loaded,
     exports: export::config::Config,
     shows: bool,
@@ -171,10 +172,14 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
+    let tables: Box<dyn Tables + Send> = match kernel.take_tables() {
+        Some(tables) => Box::new(tables),
+        None => Box::new(NoTables),
+    };
     let collector = if families == Families::NONE {
         None
     } else {
-        let collector = Collector::new(root, Box::new(NoTables), families);
+        let collector = Collector::new(root, tables, families);
         Some(collector.start(ringer.clone()).context("no thread for USE")?)
     };
     let mut tasks = Vec::new();

@@ -6,16 +6,29 @@
 //! family is one folder here, one file under `metric/instrument`, and one line in [`probes`].
 
 pub mod book;
+pub mod conntrack;
+pub mod container;
 pub mod cpu;
+pub mod disk;
+pub mod events;
 pub mod family;
 pub mod locks;
 pub mod offcpu;
+pub mod filesystem;
+pub mod memory;
+pub mod network;
 pub mod owners;
+pub mod pressure;
 pub mod process;
 pub mod reading;
 pub mod scheduler;
 pub mod threads;
+mod sheet;
+pub mod sockets;
+pub mod tcp;
+mod wrap;
 
+use events::With;
 pub use family::{Families, Family};
 pub use reading::{
     Amount, CgroupId, Collected, Labels, Lack, Outcome, Owner, ProcKey, Reading, Reason, Sample,
@@ -102,15 +115,19 @@ fn probe(family: Family, threads: &threads::Shared) -> Option<Box<dyn Probe>> {
         Family::Scheduler => Box::new(scheduler::Scheduler::new(threads)),
         Family::OffCpu => Box::new(offcpu::OffCpu::new(threads)),
         Family::Locks => Box::new(locks::Locks::new(threads)),
-        Family::Memory
-        | Family::Disk
-        | Family::Filesystem
-        | Family::Network
-        | Family::Tcp
-        | Family::Sockets
-        | Family::Container
-        | Family::Pressure
-        | Family::Conntrack => return None,
+        Family::Memory => {
+            Box::new(With::new(memory::Memory::default(), events::Reclaim::default()))
+        }
+        Family::Disk => Box::new(With::new(disk::Disk::default(), events::Block::default())),
+        Family::Filesystem => Box::<filesystem::Filesystem>::default(),
+        Family::Network => {
+            Box::new(With::new(network::Network::default(), events::Drops::default()))
+        }
+        Family::Tcp => Box::new(With::new(tcp::Tcp::default(), events::Tcp::default())),
+        Family::Sockets => Box::<sockets::Sockets>::default(),
+        Family::Pressure => Box::<pressure::Pressure>::default(),
+        Family::Conntrack => Box::<conntrack::Conntrack>::default(),
+        Family::Container => Box::<container::Container>::default(),
     };
     Some(probe)
 }

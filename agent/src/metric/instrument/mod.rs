@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod container;
 pub mod cpu;
 pub mod disk;
+pub mod events;
 pub mod filesystem;
 pub mod http;
 pub mod locks;
@@ -178,6 +179,7 @@ pub static FAMILIES: &[Sheet] = &[
     sheet("cpu", "two files a round, one more for each processor where heat is counted", cpu::ALL),
     sheet("memory", "not measured yet", memory::ALL),
     sheet("disk", "not measured yet", disk::ALL),
+    sheet("events", "not measured yet", events::ALL),
     sheet("filesystem", "not measured yet", filesystem::ALL),
     sheet("network", "not measured yet", network::ALL),
     sheet("tcp", "not measured yet", tcp::ALL),

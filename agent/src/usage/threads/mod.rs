@@ -100,7 +100,8 @@ pub(super) fn add_waits(
     sum: u64,
 ) {
     if sum != 0 || counts.iter().any(|n| *n != 0) {
-        let folded = Histogram::folded(instrument, &WAITS, counts.iter().copied(), sum);
+        let buckets = (0..).map(|i| WAITS.middle(i)).zip(counts.iter().copied());
+        let folded = Histogram::of_buckets(instrument, buckets, sum);
         into.put(owner, instrument, labels, Amount::AddHistogram(Box::new(folded)));
     }
 }
