@@ -41,22 +41,16 @@ impl Exponential {
     /// Counts `value`, which is not negative.
     #[inline]
     pub(super) fn record(&mut self, value: f64) {
-        self.record_many(value, 1);
-    }
-
-    /// Counts `value`, which is not negative, so many times.
-    #[inline]
-    pub(super) fn record_many(&mut self, value: f64, times: u64) {
         if value <= 0.0 {
-            self.zero_count += times;
+            self.zero_count += 1;
             return;
         }
         let index = index(value, self.scale);
         let place = i64::from(index) - i64::from(self.offset);
         if let Some(count) = usize::try_from(place).ok().and_then(|i| self.counts.get_mut(i)) {
-            *count += times;
+            *count += 1;
         } else {
-            self.record_outside(value, index, times);
+            self.record_outside(value, index);
         }
     }
 
@@ -74,15 +68,15 @@ impl Exponential {
     }
 
     #[cold]
-    fn record_outside(&mut self, value: f64, index: i32, times: u64) {
+    fn record_outside(&mut self, value: f64, index: i32) {
         if self.counts.is_empty() {
             self.offset = index;
-            self.counts.push(times);
+            self.counts.push(1);
             return;
         }
         self.make_room(index, index);
         let at = self::index(value, self.scale);
-        self.add(at, times);
+        self.add(at, 1);
     }
 
     /// Adds to bucket `index`, which is inside.
