@@ -69,24 +69,29 @@ pub struct Stints {
     pub departed: u64,
     /// How long its run queue had been held back for want of quota at that moment.
     pub held: u64,
-    /// Which run queue that was: the lower half of its address.
-    pub queue: u32,
+    /// Which run queue that was.
+    pub queue: u64,
     /// `nvcsw` at that moment.
     pub voluntary: u32,
+    /// The last descriptor that was looked up, plus one.
+    pub descriptor: u32,
     /// [`Cause`] that it left for, if `departed` says so.
     pub cause: u8,
+    /// What that descriptor is: [`Cause`].
+    pub descriptor_cause: u8,
     /// Not 0: it was there before, so its first stint has a part that nobody saw.
     pub fresh: u8,
     /// Not 0: its last record is written.
     pub dead: u8,
-    /// What the last descriptor that was looked up is: [`Cause`].
-    pub descriptor_cause: u8,
-    /// That descriptor, plus one.
-    pub descriptor: u32,
     /// Switches when the last row was written.
     pub told: u32,
     /// Who it is whatever becomes of its number: its number when it was first seen.
     pub thread: u32,
+    /// Keeps the layout free of holes.
+    pub reserved: u32,
+    /// What the kernel had counted for it before it was watched: `delay`, `voluntary`, `involuntary`
+    /// and `migrations` of [`ThreadHead`]. All zero for a thread that was made since.
+    pub before: [u64; 4],
     /// When it was made.
     pub born: u64,
     /// When its process was made.
@@ -124,7 +129,9 @@ pub struct ThreadHead {
     /// Moves to another processor.
     pub migrations: u64,
     /// Not 0: this is the last word.
-    pub ended: u64,
+    pub ended: u32,
+    /// Not 0: a thread of the kernel.
+    pub kernel: u32,
 }
 
 /// See [`ThreadHead`].
@@ -137,12 +144,22 @@ pub struct ThreadRow {
     pub stints: Stints,
 }
 
-/// A thread's waits for futexes, kept only where that is asked for.
+/// A thread's waits for futexes, kept only where that is asked for; then they follow in its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Futexes {
     /// By [`WAITS`].
     pub waits: [u32; WAIT_BUCKETS],
+}
+
+/// See [`Futexes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct LockedRow {
+    /// The row.
+    pub row: ThreadRow,
+    /// What follows.
+    pub futexes: Futexes,
 }
 
 /// Where the fields stand that the scheduler's view reads.

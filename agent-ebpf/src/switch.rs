@@ -23,11 +23,12 @@ use aya_ebpf::{
 
 use crate::{
     kread::{Memory, Probed, Typed, bound},
-    maps, thread,
+    maps,
+    thread::{self, PF_KTHREAD},
 };
 
-/// `task_struct.flags`: of the kernel; works for io_uring; works for the kernel on a program's behalf.
-const PF_KTHREAD: u32 = 0x0020_0000;
+/// `task_struct.flags`: no system call is under way, for the thread is of the kernel, or works for
+/// io_uring, or for the kernel on a program's behalf.
 const PF_NO_CALLS: u32 = PF_KTHREAD | 0x10 | 0x4000;
 /// `task_struct.__state`: never runs again.
 const TASK_DEAD: u32 = 0x80;
@@ -129,8 +130,8 @@ unsafe fn quota(own: *mut Stints, queue: *const u8, wait: u64) {
     unsafe {
         let held: u64 = Typed::read(queue, at);
         let more = held.wrapping_sub((*own).held);
-        if (*own).queue != queue as u32 {
-            (*own).queue = queue as u32;
+        if (*own).queue != queue as u64 {
+            (*own).queue = queue as u64;
             (*own).held = held;
         } else if more != 0 {
             (*own).held = held;

@@ -9,11 +9,11 @@ use core::ffi::c_void;
 use agent_common::{
     counter::Counter,
     limit::ENDED_BYTES,
-    schedule::{Calls, Futexes, ScheduleOffsets, ScheduleWish, Stints, ThreadHead, ThreadRow},
+    schedule::{Calls, Futexes, LockedRow, ScheduleOffsets, ScheduleWish, Stints, ThreadHead, ThreadRow},
     settings::ABSENT,
 };
 use aya_ebpf::{
-    bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, seq_file},
+    bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, BPF_RB_NO_WAKEUP, seq_file},
     helpers::generated::{bpf_seq_write, bpf_task_storage_get},
     macros::{btf_map, btf_tracepoint, map},
     maps::{Array, RingBuf},
@@ -22,8 +22,11 @@ use aya_ebpf::{
 
 use crate::{
     kread::{Memory, Typed},
-    maps::{self, Volatile},
+    maps,
 };
+
+/// `task_struct.flags`: a thread of the kernel.
+pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// A map of `BPF_MAP_TYPE_TASK_STORAGE` (29), for which aya-ebpf has no type.
 #[repr(C)]
@@ -81,7 +84,8 @@ static FUTEXES: TaskStorage<Futexes> = TaskStorage::new();
 #[map]
 static ENDED: RingBuf = RingBuf::with_byte_size(ENDED_BYTES, 0);
 
-/// What a collection asks for: not 0 for every thread, whether or not it ran.
+/// What a collection asks for: 1 for every thread, whether or not it ran; 2 if it is the first, so that
+/// what threads went through before does not count.
 #[map]
 static TELL_ALL: Array<u64> = Array::with_max_entries(1, 0);
 
@@ -125,9 +129,11 @@ maps::settings! {
     SCHEDULE: ScheduleOffsets = NOWHERE, offsets;
     #[doc = "What is wanted of the scheduler's view."]
     SCHEDULE_WISH: ScheduleWish = ScheduleWish { off: 1, locks: 0, empty: 0, reserved: 0 }, wish;
-    #[doc = "What system calls wait for."]
-    CALLS: Calls = Calls::NONE, calls;
 }
+
+/// What system calls wait for.
+#[unsafe(no_mangle)]
+static CALLS: Calls = Calls::NONE;
 
 /// What call `number`, less than 512, waits for.
 #[inline(always)]
@@ -174,14 +180,14 @@ pub(crate) unsafe fn futexes(task: *const u8, create: bool) -> *mut Futexes {
 pub(crate) fn thread_made(ctx: BtfTracePointContext) -> i32 {
     if wish().get(|w| &w.empty) == 0 {
         // SAFETY: the verifier knows the child, which has not run yet.
-        unsafe { begin(ctx.arg(1), 0) };
+        unsafe { begin(ctx.arg(1), 0, false) };
     }
     0
 }
 
-/// Makes the storage of `task`.
+/// Makes the storage of `task`. It is `fresh` if it has run before.
 #[inline(always)]
-unsafe fn begin(task: *const u8, fresh: u8) -> *mut Stints {
+unsafe fn begin(task: *const u8, fresh: u8, first: bool) -> *mut Stints {
     let at = offsets();
     // SAFETY: as for the callers.
     unsafe {
@@ -191,6 +197,10 @@ unsafe fn begin(task: *const u8, fresh: u8) -> *mut Stints {
             return own;
         }
         let leader = pointer(task, at.get(|t| &t.leader));
+        if first {
+            let head = head(task, 0);
+            (*own).before = [head.delay, head.voluntary, head.involuntary, head.migrations];
+        }
         (*own).fresh = fresh;
         (*own).delay = Typed::read(task, at.get(|t| &t.delay));
         (*own).voluntary = Typed::read::<u64>(task, at.get(|t| &t.voluntary)) as u32;
@@ -206,7 +216,7 @@ unsafe fn begin(task: *const u8, fresh: u8) -> *mut Stints {
 
 /// What the kernel itself keeps of `task`.
 #[inline(always)]
-unsafe fn head(task: *const u8, ended: u64) -> ThreadHead {
+unsafe fn head(task: *const u8, ended: u32) -> ThreadHead {
     let at = offsets();
     // SAFETY: the verifier knows the task.
     unsafe {
@@ -228,6 +238,7 @@ unsafe fn head(task: *const u8, ended: u64) -> ThreadHead {
             involuntary: Typed::read(task, at.get(|t| &t.involuntary)),
             migrations: Typed::read(task, at.get(|t| &t.migrations)),
             ended,
+            kernel: Typed::read::<u32>(task, at.get(|t| &t.flags)) & PF_KTHREAD,
         }
     }
 }
@@ -246,26 +257,49 @@ unsafe fn node(group: *const u8) -> u64 {
 /// The verifier knows the task; `own` is its storage.
 #[inline(always)]
 pub(crate) unsafe fn end(task: *const u8, own: *mut Stints) {
-    let Some(mut entry) = ENDED.reserve::<ThreadRow>(0) else {
+    // SAFETY: as for the caller.
+    unsafe {
+        if wish().get(|w| &w.locks) == 0 {
+            end_as::<ThreadRow>(task, own, core::ptr::null());
+            return;
+        }
+        let futexes = futexes(task, false);
+        if futexes.is_null() {
+            maps::count(Counter::LostRingThread, 1);
+        } else {
+            end_as::<LockedRow>(task, own, futexes);
+        }
+    }
+}
+
+/// The same; `R` begins with a `ThreadRow`.
+#[inline(always)]
+unsafe fn end_as<R: 'static>(task: *const u8, own: *mut Stints, futexes: *const Futexes) {
+    let Some(mut entry) = ENDED.reserve::<R>(0) else {
         maps::count(Counter::LostRingThread, 1);
         return;
     };
     // SAFETY: the entry is ours until it is submitted.
     unsafe {
         (*own).dead = 1;
-        let to = entry.as_mut_ptr();
+        let to = entry.as_mut_ptr().cast::<ThreadRow>();
         (&raw mut (*to).head).write(head(task, 1));
-        let (to, from) = ((&raw mut (*to).stints).cast::<u64>(), own.cast::<u64>());
-        for i in 0..size_of::<Stints>() / 8 {
-            to.add(i).write(from.add(i).read());
+        copy(own.cast_const(), &raw mut (*to).stints);
+        if !futexes.is_null() {
+            copy(futexes, to.add(1).cast());
         }
     }
-    let waits = ENDED.query(0);
-    entry.submit(if waits > u64::from(ENDED_BYTES) / 2 {
-        BPF_RB_FORCE_WAKEUP.into()
-    } else {
-        BPF_RB_NO_WAKEUP.into()
-    });
+    entry.submit(BPF_RB_NO_WAKEUP.into());
+}
+
+/// Copies by words: calls to copy memory are not to be had here.
+#[inline(always)]
+unsafe fn copy<T>(from: *const T, to: *mut T) {
+    let (from, to) = (from.cast::<u64>(), to.cast::<u64>());
+    for i in 0..size_of::<T>() / 8 {
+        // SAFETY: both are as long as `T`, which is a multiple of eight.
+        unsafe { core::ptr::write_volatile(to.add(i), core::ptr::read_volatile(from.add(i))) };
+    }
 }
 
 #[repr(C)]
@@ -280,6 +314,17 @@ pub(crate) struct Context {
     task: *const u8,
 }
 
+/// See [`TELL_ALL`].
+const FIRST: u64 = 2;
+
+/// The first part of a row.
+#[repr(C)]
+struct Lead {
+    /// Bytes that follow.
+    len: u64,
+    head: ThreadHead,
+}
+
 /// A row for each thread that has run since it was last told.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
@@ -288,12 +333,13 @@ pub(crate) fn threads(context: *const Context) -> i32 {
     unsafe {
         let task = core::ptr::read_volatile(&raw const (*context).task);
         let meta = core::ptr::read_volatile(&raw const (*context).meta);
-        if task.is_null() || meta.is_null() {
+        if task.is_null() || meta.is_null() || wish().get(|w| &w.empty) != 0 {
             return 0;
         }
+        let all = TELL_ALL.get(0).map_or(0, |all| core::ptr::read_volatile(all));
         let mut own = storage(task, false);
         if own.is_null() {
-            own = begin(task, 1);
+            own = begin(task, 1, all == FIRST);
             if own.is_null() {
                 return 0;
             }
@@ -301,18 +347,30 @@ pub(crate) fn threads(context: *const Context) -> i32 {
         if (*own).dead != 0 {
             return 0;
         }
-        let head = head(task, 0);
-        let switches = (head.voluntary + head.involuntary) as u32;
-        let all = TELL_ALL.get(0).copied().unwrap_or(0);
+        let futexes = if wish().get(|w| &w.locks) != 0 {
+            futexes(task, true).cast_const()
+        } else {
+            core::ptr::null()
+        };
+        let rest = if futexes.is_null() { 0 } else { size_of::<Futexes>() };
+        let lead = Lead { len: (size_of::<ThreadRow>() + rest) as u64, head: head(task, 0) };
+        let switches = (lead.head.voluntary + lead.head.involuntary) as u32;
         if switches == (*own).told && all == 0 {
             return 0;
         }
+        // What does not fit is taken back, and this is run once more.
         let seq = core::ptr::read_volatile(&raw const (*meta).seq);
-        if bpf_seq_write(seq, (&raw const head).cast(), size_of::<ThreadHead>() as u32) == 0
-            && bpf_seq_write(seq, own.cast(), size_of::<Stints>() as u32) == 0
+        if bpf_seq_write(seq, (&raw const lead).cast(), size_of::<Lead>() as u32) != 0
+            || bpf_seq_write(seq, own.cast(), size_of::<Stints>() as u32) != 0
         {
-            (*own).told = switches;
+            return 0;
         }
+        if !futexes.is_null()
+            && bpf_seq_write(seq, futexes.cast(), size_of::<Futexes>() as u32) != 0
+        {
+            return 0;
+        }
+        (*own).told = switches;
     }
     0
 }

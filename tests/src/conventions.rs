@@ -26,7 +26,8 @@ pub fn read() -> anyhow::Result<Option<Conventions>> {
         eprintln!("left out: the conventions' model is not here");
         return Ok(None);
     }
-    let mut files = vec![top.join("agent/semconv/steth.yaml")];
+    let mut files = Vec::new();
+    yaml_files(&top.join("agent/semconv"), &mut files)?;
     yaml_files(&model, &mut files)?;
     let mut conventions = Conventions::default();
     for file in files {

@@ -135,7 +135,11 @@ fn promtool_finds_nothing_to_complain_of() -> anyhow::Result<()> {
     child.stdin.take().context("no input")?.write_all(page.as_bytes())?;
     let output = child.wait_with_output()?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.trim().is_empty(), "{}: {said}\n{page}", output.status);
+    // Names of the conventions that end in `count` are what they are; promtool leaves with 3 when it
+    // finds fault with anything.
+    let suffix = |line: &&str| !line.ends_with("should not have \"_count\" suffix");
+    assert_eq!(said.trim().lines().find(suffix), None, "{said}\n{page}");
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}: {said}", output.status);
     Ok(())
 }
 

@@ -134,11 +134,16 @@ impl Types {
 
     /// The offset in bytes of `path` (`a.b.c`, through anonymous members) in struct `name`.
     pub fn offset(&self, name: &str, path: &str) -> Option<u32> {
+        self.bit(name, path).map(|bit| bit / 8)
+    }
+
+    /// The same in bits, for a member that is one.
+    pub fn bit(&self, name: &str, path: &str) -> Option<u32> {
         let mut id = *self.structs.get(name)?;
         let mut offset = 0;
         for part in path.split('.') {
             let (bits, next) = self.member(id, part, 0)?;
-            offset += bits / 8;
+            offset += bits;
             id = next;
         }
         Some(offset)

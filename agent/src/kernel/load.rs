@@ -21,6 +21,7 @@ use super::{
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, SPARE, State},
+    schedule,
     sweep::Sweep,
     usage, usage_offsets,
 };
@@ -204,8 +205,8 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let arch = Arch::HOST.ok_or(Error::Processor)?;
     let path =
         options.btf.clone().unwrap_or_else(|| std::path::PathBuf::from("/sys/kernel/btf/vmlinux"));
-    let structs = [offsets::STRUCTS, usage_offsets::STRUCTS].concat();
-    let functions = [HOOKED, usage::FUNCTIONS].concat();
+    let structs = [offsets::STRUCTS, usage_offsets::STRUCTS, schedule::STRUCTS].concat();
+    let functions = [HOOKED, usage::FUNCTIONS, schedule::FUNCTIONS].concat();
     let types = Types::read(&path, &structs, &functions)?;
     let events = usage_offsets::resolve(&types);
     let plan = usage::plan(&types, &events.missing, options.families);
@@ -215,6 +216,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
+    let schedule = schedule::Plan::new(&types, options.families, options.empty);
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
     let ring_bytes = match options.ring_bytes {
@@ -234,6 +236,8 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         miss_every: options.miss_every,
     };
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
+    let older =
+        (!schedule::has_task_storage()).then(|| schedule::without_task_storage(object)).flatten();
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
         .allow_unsupported_maps()
@@ -242,9 +246,12 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
         .override_global("WATCH", watch.as_bytes(), true)
+        .override_global("SCHEDULE", schedule.offsets.as_bytes(), true)
+        .override_global("SCHEDULE_WISH", schedule.wish.as_bytes(), true)
+        .override_global("CALLS", schedule.calls.as_bytes(), true)
         .override_global("EVENT_AT", events.at.as_bytes(), true)
         .override_global("RECVMSG_PARAMETERS", parameters.as_bytes(), true)
-        .load(object)
+        .load(older.as_deref().unwrap_or(object))
         .map_err(|e| Error::Load(Box::new(e)))?;
 
     hand_over_signatures(&mut bpf)?;
@@ -272,7 +279,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     };
     let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
-    let tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
+    let threads = schedule::attach(&mut bpf, &btf, &schedule, &mut reports);
+    let mut tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
+    tables.threads(threads);
     begin(&mut bpf)?;
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {

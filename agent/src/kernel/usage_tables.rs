@@ -10,6 +10,7 @@ use aya::{
 
 use super::{
     probe::{Report, State},
+    schedule::Threads,
     sweep::Sweep,
 };
 use crate::usage::{Reason, Table, Tables};
@@ -145,11 +146,17 @@ const LISTENERS: (&str, &str) = ("TCP_LISTENERS", "tcp_sweep");
 /// The names of reasons to drop a packet: read once from the kernel's types.
 const REASONS: (&str, &str) = ("DROP_REASONS", "packet_drop");
 
+/// Threads that have run or ended since the last reading, see [`super::schedule`].
+const THREADS: &str = "THREADS";
+/// Those that have ended alone.
+const THREADS_ENDED: &str = "THREADS_ENDED";
+
 /// What the kernel side has counted, ready to be read by the collector's thread.
 #[derive(Default)]
 pub struct UsageTables {
     tables: Std<&'static str, Box<dyn Rows>>,
     sweeps: Std<&'static str, Sweep>,
+    threads: Option<Threads>,
     reasons: Vec<Box<str>>,
     lacking: Std<&'static str, Reason>,
 }
@@ -162,6 +169,17 @@ impl UsageTables {
     /// Keeps the sweep that `program` makes.
     pub(crate) fn sweep(&mut self, program: &'static str, sweep: Sweep) {
         self.sweeps.insert(program, sweep);
+    }
+
+    /// Keeps what tells of threads.
+    pub(crate) fn threads(&mut self, threads: Result<Threads, Reason>) {
+        match threads {
+            Ok(threads) => self.threads = Some(threads),
+            Err(reason) => {
+                self.lacking.insert(THREADS, reason.clone());
+                self.lacking.insert(THREADS_ENDED, reason);
+            }
+        }
     }
 
     /// Takes the tables of the programs that run.
@@ -221,6 +239,16 @@ impl Tables for UsageTables {
             && let Some(sweep) = self.sweeps.get_mut(LISTENERS.1)
         {
             return sweep.rows(|row| each(&[], row)).map_err(failed);
+        }
+        if let Some(threads) = &mut self.threads {
+            match table.0 {
+                THREADS => return threads.rows(each).map_err(failed),
+                THREADS_ENDED => {
+                    threads.ended(each);
+                    return Ok(());
+                }
+                _ => {}
+            }
         }
         if table.0 == REASONS.0 {
             for (i, name) in (0u32..).zip(&self.reasons) {

@@ -215,6 +215,29 @@ mod tests {
         assert_eq!(Histogram::new(&SECONDS).quantile(0.5), None);
     }
 
+    #[test]
+    fn what_the_kernel_counted_keeps_its_count_sum_and_buckets() {
+        use agent_common::histogram::NANOS;
+        let fold = |counts: &[u64], sum| {
+            let values = (0..).map(|i| NANOS.middle(i)).zip(counts.iter().copied());
+            Histogram::of_buckets(&SECONDS, values, sum)
+        };
+        let mut counts = [0; NANOS.len];
+        for (i, count) in counts.iter_mut().enumerate() {
+            *count = i as u64 + 1;
+        }
+        let folded = fold(&counts, 77);
+        assert_eq!((folded.count, folded.sum, folded.range()), (48 * 49 / 2, 77, None));
+        assert_eq!(folded.explicit.iter().sum::<u64>(), folded.count);
+        assert_eq!(folded.exponential.scale, 1);
+        // One for one: no two buckets of the kernel side fall into one of these.
+        let held: Vec<u64> = folded.exponential.counts.into_iter().filter(|n| *n > 0).collect();
+        assert_eq!(held, counts);
+        let p50 = fold(&[0, 0, 0, 9], 0).quantile(0.5).unwrap();
+        assert!(p50 > 2.8e-6 && p50 < 4.3e-6, "{p50}");
+        assert_eq!(fold(&[], 0).quantile(0.5), None);
+    }
+
     /// Values of any size, near one another and far apart.
     fn values() -> impl Strategy<Value = Vec<u64>> {
         let value = prop_oneof![

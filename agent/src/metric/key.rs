@@ -209,6 +209,12 @@ pub const STETH_OUTCOME: Key = Key("steth.outcome");
 pub const STETH_PROBE_NAME: Key = Key("steth.probe.name");
 /// The state of a probe.
 pub const STETH_PROBE_STATE: Key = Key("steth.probe.state");
+/// What a thread that is ready to run waits for.
+pub const STETH_RUN_QUEUE_CAUSE: Key = Key("steth.run_queue.cause");
+/// Who takes the processor from a thread.
+pub const STETH_PREEMPTED_BY: Key = Key("steth.preempted_by");
+/// What a thread that does not run waits for.
+pub const STETH_OFF_CPU_CAUSE: Key = Key("steth.off_cpu.cause");
 
 /// The number of a logical processor.
 pub const CPU_LOGICAL_NUMBER: Key = Key("cpu.logical_number");
@@ -325,6 +331,9 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_OUTCOME, Type::Text),
     (STETH_PROBE_NAME, Type::Text),
     (STETH_PROBE_STATE, Type::Text),
+    (STETH_RUN_QUEUE_CAUSE, Type::Text),
+    (STETH_PREEMPTED_BY, Type::Text),
+    (STETH_OFF_CPU_CAUSE, Type::Text),
     (CPU_LOGICAL_NUMBER, Type::Int),
     (PROCESS_CONTEXT_SWITCH_TYPE, Type::Text),
     (PROCESS_STATE, Type::Text),

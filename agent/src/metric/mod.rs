@@ -8,6 +8,7 @@ pub mod exposition;
 pub mod histogram;
 pub mod instrument;
 pub mod key;
+pub mod reference;
 pub mod snapshot;
 
 #[cfg(test)]

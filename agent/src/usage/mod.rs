@@ -12,6 +12,8 @@ pub mod cpu;
 pub mod disk;
 pub mod events;
 pub mod family;
+pub mod locks;
+pub mod offcpu;
 pub mod filesystem;
 pub mod memory;
 pub mod network;
@@ -19,6 +21,8 @@ pub mod owners;
 pub mod pressure;
 pub mod process;
 pub mod reading;
+pub mod scheduler;
+pub mod threads;
 mod sheet;
 pub mod sockets;
 pub mod tcp;
@@ -40,6 +44,9 @@ pub trait Probe: Send {
 
     /// These processes are told by themselves: worth reading more of than of others.
     fn want(&mut self, _processes: &[ProcKey]) {}
+
+    /// Called about once a second between rounds: takes what would overflow until the next.
+    fn between(&mut self, _tables: &mut dyn Tables) {}
 
     /// Reads everything once. What was put into the sink counts even if the outcome is an error: a
     /// part that is missing is told by [`Sink::lacks`], a family that gives nothing by `Err`. A file
@@ -96,13 +103,18 @@ impl Tables for NoTables {
 
 /// The probes of these families, in the order they are read.
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
-    Family::ALL.into_iter().filter(|family| families.has(*family)).filter_map(probe).collect()
+    let threads = threads::Shared::default();
+    let on = Family::ALL.into_iter().filter(|family| families.has(*family));
+    on.filter_map(|family| probe(family, &threads)).collect()
 }
 
-fn probe(family: Family) -> Option<Box<dyn Probe>> {
+fn probe(family: Family, threads: &threads::Shared) -> Option<Box<dyn Probe>> {
     let probe: Box<dyn Probe> = match family {
         Family::Cpu => Box::<cpu::Cpu>::default(),
         Family::Process => Box::<process::Processes>::default(),
+        Family::Scheduler => Box::new(scheduler::Scheduler::new(threads)),
+        Family::OffCpu => Box::new(offcpu::OffCpu::new(threads)),
+        Family::Locks => Box::new(locks::Locks::new(threads)),
         Family::Memory => {
             Box::new(With::new(memory::Memory::default(), events::Reclaim::default()))
         }
@@ -116,7 +128,6 @@ fn probe(family: Family) -> Option<Box<dyn Probe>> {
         Family::Pressure => Box::<pressure::Pressure>::default(),
         Family::Conntrack => Box::<conntrack::Conntrack>::default(),
         Family::Container => Box::<container::Container>::default(),
-        Family::Scheduler | Family::OffCpu | Family::Locks => return None,
     };
     Some(probe)
 }

@@ -16,7 +16,9 @@ use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 use crate::metric::exposition::{INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
-use crate::metric::key::{SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE};
+use crate::metric::key::{
+    CONTAINER_ID, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, STETH_CGROUP_PATH,
+};
 use crate::metric::snapshot::{Attribute, Resource, Snapshot, Value};
 use family::Family;
 use name::{LabelSet, label_value};
@@ -44,9 +46,13 @@ pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
     for entry in &snapshot.resources {
         let identity = Identity::of(&entry.resource);
         let common = identity.labels();
+        let is_place = identity.job.is_empty();
         if let Entry::Vacant(target) = targets.entry(identity) {
             let mut labels = common.clone();
-            labels.extend(entry.resource.attributes.iter().filter(|(key, _)| !is_identity(*key)));
+            let is_told = |key| {
+                is_identity(key) || (is_place && [CONTAINER_ID, STETH_CGROUP_PATH].contains(&key))
+            };
+            labels.extend(entry.resource.attributes.iter().filter(|(key, _)| !is_told(*key)));
             target.insert(labels.text());
         }
         for metric in entry.scopes.iter().flat_map(|scope| &scope.metrics) {
@@ -71,11 +77,15 @@ pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
     rendered
 }
 
-/// What Prometheus tells targets apart by.
+/// What Prometheus tells targets apart by. What is no service has neither job nor instance, so that
+/// the scrape's own are its: the host is the target that was scraped. Its containers and other control
+/// groups are told apart by labels of their own.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     job: String,
     instance: String,
+    container: String,
+    cgroup: String,
 }
 
 impl Identity {
@@ -86,12 +96,23 @@ impl Identity {
         };
         let (namespace, name) = (text(SERVICE_NAMESPACE), text(SERVICE_NAME));
         let job = if namespace.is_empty() { name } else { format!("{namespace}/{name}") };
-        Self { job, instance: text(SERVICE_INSTANCE_ID) }
+        let instance = text(SERVICE_INSTANCE_ID);
+        let place = |wanted| if job.is_empty() { text(wanted) } else { String::new() };
+        let (container, cgroup) = (place(CONTAINER_ID), place(STETH_CGROUP_PATH));
+        Self { job, instance, container, cgroup }
     }
 
     fn labels(&self) -> LabelSet {
         let mut labels = LabelSet::default();
-        for (name, value) in [(INSTANCE, &self.instance), (JOB, &self.job)] {
+        let Self { job, instance, container, cgroup } = self;
+        let (of_container, of_cgroup) =
+            (name::label(CONTAINER_ID.0), name::label(STETH_CGROUP_PATH.0));
+        for (name, value) in [
+            (INSTANCE, instance),
+            (JOB, job),
+            (of_container.as_str(), container),
+            (of_cgroup.as_str(), cgroup),
+        ] {
             if !value.is_empty() {
                 labels.add(name, value);
             }

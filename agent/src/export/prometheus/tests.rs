@@ -303,6 +303,10 @@ fn promtool_finds_no_fault() {
         promtool.stdin.take().unwrap().write_all(rendered.text.as_bytes()).unwrap();
         let output = promtool.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && said.is_empty(), "{said}\n{}", rendered.text);
+        // Names of the conventions that end in `count` are what they are; promtool leaves with 3 when
+        // it finds fault with anything.
+        let mut found = said.lines().filter(|line| !line.ends_with("have \"_count\" suffix"));
+        assert_eq!(found.next(), None, "{said}\n{}", rendered.text);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", output.status);
     }
 }

@@ -210,10 +210,7 @@ impl Book {
 
     /// The group that is told at `path` or above it.
     fn nearest(&self, path: &Arc<str>) -> Option<Arc<str>> {
-        if self.groups.contains_key(path)
-            || cgroup::container_of(path).is_some()
-            || cgroup::unit_of(path).is_some()
-        {
+        if self.groups.contains_key(path) {
             return Some(Arc::clone(path));
         }
         let mut above: &str = path;
@@ -223,7 +220,8 @@ impl Book {
                 return Some(Arc::clone(path));
             }
         }
-        None
+        let is_place = cgroup::container_of(path).is_some() || cgroup::unit_of(path).is_some();
+        is_place.then(|| Arc::clone(path))
     }
 
     fn group(&mut self, path: &Arc<str>, which: Which<'_>, amount: Amount, owners: &dyn Owners) {
