@@ -13,6 +13,8 @@ pub mod disk;
 pub mod events;
 pub mod family;
 pub mod filesystem;
+#[cfg(test)]
+mod hostile;
 pub mod locks;
 pub mod memory;
 pub mod network;
