@@ -22,6 +22,7 @@ pub(super) struct Weight {
 
 /// One process.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that hold or not, each by itself")]
 pub(super) struct Process {
     pub(super) account: Account,
     /// When it was made.
@@ -74,7 +75,8 @@ impl Process {
         }
     }
 
-    /// Asks whose it is. Who is not known yet is looked up if it is worth it and there is time.
+    /// Asks whose it is. Who is not known yet, or not since it runs another program, is looked up if it
+    /// is worth it and there is time.
     pub(super) fn bind(
         &mut self,
         key: ProcKey,
@@ -84,7 +86,7 @@ impl Process {
     ) {
         if let Some(entity) = owners.known(key, now) {
             self.entity = Some(entity);
-        } else if self.entity.is_none() && self.has_memory && *lookups > 0 {
+        } else if self.has_memory && *lookups > 0 {
             *lookups -= 1;
             self.entity = Some(owners.find(key, now));
         }
