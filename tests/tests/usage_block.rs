@@ -109,7 +109,10 @@ fn check(device: &Loop, agent: &Agent) -> anyhow::Result<()> {
         let counts: Vec<(f64, f64)> = new
             .iter()
             .map(|(le, count)| {
-                let then = old.iter().find(|(bound, _)| bound == le).map_or(0.0, |(_, n)| *n);
+                let then = old
+                    .iter()
+                    .find(|(bound, _)| bound.to_bits() == le.to_bits())
+                    .map_or(0.0, |(_, n)| *n);
                 (*le, count - then)
             })
             .collect();

@@ -99,6 +99,9 @@ fn bytes(seconds: u64) -> anyhow::Result<f64> {
     Ok(all as f64 / 1e6 / begun.elapsed().as_secs_f64())
 }
 
+/// A load; gives its rate.
+type Storm = Box<dyn Fn() -> anyhow::Result<f64>>;
+
 /// The round that was disturbed least: a loop device's rate halves and doubles by itself.
 fn best(rates: &[f64]) -> f64 {
     rates.iter().copied().fold(0.0, f64::max)
@@ -108,7 +111,7 @@ fn best(rates: &[f64]) -> f64 {
 pub fn report(seconds: u64, rounds: usize) -> anyhow::Result<String> {
     let scratch = Scratch::new("events")?;
     let device = Loop::new(&scratch)?;
-    let storms: [(&str, Box<dyn Fn() -> anyhow::Result<f64>>); 3] = [
+    let storms: [(&str, Storm); 3] = [
         ("requests/s", Box::new(move || device.storm(seconds))),
         ("connections/s", Box::new(move || connections(seconds))),
         ("MB/s", Box::new(move || bytes(seconds))),
