@@ -50,3 +50,5 @@ pub const fn verdict_place(conn: u64) -> u32 {
 }
 /// Places for tasks that are between the two programs of one hook.
 pub const RUNS: u32 = 1 << 12;
+/// Bytes of the ring of threads' last words: about five thousand, of which userspace looks every second.
+pub const ENDED_BYTES: u32 = 2 << 20;

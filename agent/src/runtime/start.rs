@@ -28,7 +28,7 @@ use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
 use crate::usage::book::Config as UsageLimits;
-use crate::usage::{Families, NoTables};
+use crate::usage::{Families, NoTables, Tables};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
@@ -41,6 +41,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> kernel::Options {
     let config = &loaded.config;
     let mut options = kernel::Options::from(config);
+    options.families = Families::from(config);
     options.empty = cli.flags.empty_programs;
     options.own = if config.observe.itself { 0 } else { std::process::id() };
     if config.host.root != std::path::Path::new("/") {
@@ -150,7 +151,7 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
 }
 
 async fn serve(
-    kernel: kernel::Kernel,
+    mut kernel: kernel::Kernel,
     loaded: &Loaded,
     exports: export::config::Config,
     shows: bool,
@@ -172,7 +173,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
-    let collector = collector(root, families, &ringer)?;
+    let collector = collector(root, kernel.take_tables(), families, &ringer)?;
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
         let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
@@ -263,13 +264,18 @@ async fn serve(
 /// The thread that reads USE; none if nothing of it is wanted.
 fn collector(
     root: HostRoot,
+    tables: Option<kernel::UsageTables>,
     families: Families,
     turnstile: &Ringer<Ask>,
 ) -> anyhow::Result<Option<Caller>> {
     if families == Families::NONE {
         return Ok(None);
     }
-    let collector = Collector::new(root, Box::new(NoTables), families);
+    let tables: Box<dyn Tables + Send> = match tables {
+        Some(tables) => Box::new(tables),
+        None => Box::new(NoTables),
+    };
+    let collector = Collector::new(root, tables, families);
     Ok(Some(collector.start(turnstile.clone()).context("no thread for USE")?))
 }
 

@@ -99,7 +99,7 @@ impl Family {
 }
 
 /// A set of families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Families(u16);
 
 impl Families {
