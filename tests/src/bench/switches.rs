@@ -16,9 +16,10 @@ const TRIPS: u32 = 150_000;
 /// Looks at one variant in a round.
 const LOOKS: usize = 3;
 
-type Environment = &'static [(&'static str, &'static str)];
+/// Flags and environment of an agent; none for no agent.
+type How = Option<(&'static [&'static str], &'static [(&'static str, &'static str)])>;
 
-const VARIANTS: &[(&str, Option<(&[&str], Environment)>)] = &[
+const VARIANTS: &[(&str, How)] = &[
     ("no agent", None),
     ("empty programs", Some((&["--empty-programs"], &[]))),
     (
