@@ -128,10 +128,13 @@ pub(crate) mod fake {
 
     use super::super::{Reason, Table, Tables};
 
+    /// Key and value.
+    type Row = (Vec<u8>, Vec<u8>);
+
     /// Rows by table, and what was removed.
     #[derive(Default)]
     pub(crate) struct Fake {
-        pub(crate) rows: HashMap<&'static str, Vec<(Vec<u8>, Vec<u8>)>>,
+        pub(crate) rows: HashMap<&'static str, Vec<Row>>,
         pub(crate) removed: Vec<(&'static str, Vec<u8>)>,
     }
 

@@ -166,7 +166,7 @@ mod tests {
                 _ => panic!("{s:?}"),
             })
         };
-        let depth = of("steth.tcp.accept_queue.usage").map(|n| n.cast_unsigned());
+        let depth = of("steth.tcp.accept_queue.usage").map(i64::cast_unsigned);
         depth.zip(of("steth.tcp.accept_queue.drops")).collect()
     }
 
