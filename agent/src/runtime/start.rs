@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::watch;
 
+use super::bell::Ringer;
 use super::live::{self, feed, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
 use super::privilege::Privileges;
 use super::told::told;
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
-use super::usage::Collector;
+use super::usage::{Caller, Collector};
 use super::views::Asked;
 use super::{bell, check, clock};
 use crate::config::cli::Cli;
@@ -176,12 +177,7 @@ async fn serve(
         Some(tables) => Box::new(tables),
         None => Box::new(NoTables),
     };
-    let collector = if families == Families::NONE {
-        None
-    } else {
-        let collector = Collector::new(root, tables, families);
-        Some(collector.start(ringer.clone()).context("no thread for USE")?)
-    };
+    let collector = collector(root, tables, families, &ringer)?;
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
         let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
@@ -227,10 +223,7 @@ async fn serve(
     };
     let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
-    let turnstile = match collector {
-        Some(collector) => turnstile.collecting(collector),
-        None => turnstile,
-    };
+    let turnstile = turnstile.collecting(collector);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let pipeline =
         std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || {
@@ -270,6 +263,20 @@ async fn serve(
         Ok(outcome) => outcome.context("the pipeline ended"),
         Err(_) => anyhow::bail!("the pipeline ended badly; its last words are above"),
     }
+}
+
+/// The thread that reads USE; none if nothing of it is wanted.
+fn collector(
+    root: HostRoot,
+    tables: Box<dyn Tables + Send>,
+    families: Families,
+    turnstile: &Ringer<Ask>,
+) -> anyhow::Result<Option<Caller>> {
+    if families == Families::NONE {
+        return Ok(None);
+    }
+    let collector = Collector::new(root, tables, families);
+    Ok(Some(collector.start(turnstile.clone()).context("no thread for USE")?))
 }
 
 /// Until SIGINT or SIGTERM.

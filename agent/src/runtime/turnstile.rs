@@ -112,10 +112,10 @@ impl Turnstile {
         self
     }
 
-    /// Has USE read before each export and, if anything is shown, before that.
+    /// Has USE read by `collector`, if there is one, before each export and, if anything is shown, before that.
     #[must_use]
-    pub fn collecting(mut self, collector: Caller) -> Self {
-        self.collector = Some(collector);
+    pub fn collecting(mut self, collector: Option<Caller>) -> Self {
+        self.collector = collector;
         self
     }
 

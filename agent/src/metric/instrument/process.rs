@@ -31,7 +31,7 @@ crate::instruments! {
         by [], from "/proc/PID/fd (st_size)", asks "Does it leak descriptors?";
     STETH_PROCESS_UNIX_FILE_DESCRIPTOR_LIMIT: updowncounter,
         "steth.process.unix.file_descriptor.limit", "{file_descriptor}",
-        "Descriptors that the processes may have open (RLIMIT_NOFILE, soft).",
+        "Descriptors that the processes may have open (the soft limit).",
         by [], from "/proc/PID/limits", asks "How near are its descriptors to their limit?";
     PROCESS_DISK_IO: counter, "process.disk.io", "By",
         "Disk bytes transferred.",

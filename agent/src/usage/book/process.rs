@@ -22,6 +22,7 @@ pub(super) struct Weight {
 
 /// One process.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that hold or not, each by itself")]
 pub(super) struct Process {
     pub(super) account: Account,
     /// When it was made.
