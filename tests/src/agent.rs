@@ -165,6 +165,22 @@ impl Agent {
         }
     }
 
+    /// Everything counted while a witness says the same before and after: what it says is what the
+    /// agent has to say.
+    pub fn metrics_while<W: PartialEq>(
+        &self,
+        witness: impl Fn() -> anyhow::Result<W>,
+    ) -> anyhow::Result<(Metrics, W)> {
+        for _ in 0..200 {
+            let before = witness()?;
+            let metrics = self.metrics()?;
+            if before == witness()? {
+                return Ok((metrics, before));
+            }
+        }
+        bail!("the witness never stands still")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

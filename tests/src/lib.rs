@@ -4,6 +4,8 @@ pub mod agent;
 pub mod bench;
 pub mod collector;
 pub mod conventions;
+pub mod disk;
+pub mod group;
 pub mod invocation;
 pub mod kernels;
 pub mod metrics;

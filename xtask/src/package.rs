@@ -53,6 +53,10 @@ pub(crate) const SERVERS: &[Need] = &[
     need("go", "golang-go", "Go server and client; builds the Collector"),
     need("setpriv", "util-linux", "the agent with few privileges"),
     need("unshare", "util-linux", "the agent without the kernel's types"),
+    need("stress-ng", "stress-ng", "loads of processors and memory"),
+    need("fio", "fio", "load of a block device whose own count is the truth"),
+    need("losetup", "mount", "block devices of the tests' own"),
+    need("mkfs.ext4", "e2fsprogs", "file systems of the tests' own"),
     need("openssl", "openssl", "certificates for the export tests"),
 ];
 

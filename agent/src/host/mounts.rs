@@ -50,15 +50,9 @@ pub fn parse(content: &[u8]) -> impl Iterator<Item = Mount> {
         let is_read_only = |options: &str| options.split(',').any(|option| option == "ro");
         let read_only = is_read_only(mount) || is_read_only(options);
         let options = options.to_owned();
-        point.starts_with('/').then_some(Mount {
-            device,
-            root,
-            point,
-            kind,
-            source,
-            read_only,
-            options,
-        })
+        // The kernel writes whole paths: what leads upwards is not its.
+        let is_whole = point.starts_with('/') && point.split('/').all(|name| name != "..");
+        is_whole.then_some(Mount { device, root, point, kind, source, read_only, options })
     })
 }
 
@@ -98,6 +92,7 @@ mod tests {
         check("27 1 8:1 / /b rw - xfs /dev/x", Some(("/b", "xfs", false)));
         check("27 1 8:1 / \\134\\777 rw - xfs x rw", None);
         check("27 1 8:1 / relative rw - xfs x rw", None);
+        check("27 1 8:1 / /a/../../b rw - xfs x rw", None);
         check("27 1 8-1 / /b rw - xfs x rw", None);
         check("27 1 8:1 / /b rw xfs x rw", None);
         check(" - ", None);

@@ -4,6 +4,8 @@
 //! Asked of the network namespace the agent is in: [`ours`] says whether that is the host's. Answers are
 //! the kernel's own, and read as if they were anybody's.
 
+use std::path::PathBuf;
+
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
@@ -21,15 +23,23 @@ const DUMP: u16 = 0x301;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
+/// The host's network namespace: that of its first process. Where that is not for us to see, what is
+/// read of the host's network is what we see of it, and the namespace is ours.
+pub fn space(host: &HostRoot) -> Option<PathBuf> {
+    match host.link("/proc/1/ns/net") {
+        Ok(space) => Some(space),
+        Err(Unread::Denied) => own(),
+        Err(_) => None,
+    }
+}
+
 /// Whether the agent is in the host's network namespace.
 pub fn ours(host: &HostRoot) -> bool {
-    let own = std::fs::read_link("/proc/self/ns/net");
-    match (host.link("/proc/1/ns/net"), own) {
-        (Ok(theirs), Ok(own)) => theirs == own,
-        // Then what is read of the host's network is what we see of it.
-        (Err(Unread::Denied), Ok(_)) => true,
-        _ => false,
-    }
+    space(host).is_some_and(|space| Some(space) == own())
+}
+
+fn own() -> Option<PathBuf> {
+    std::fs::read_link("/proc/self/ns/net").ok()
 }
 
 /// The queue that stands between an interface and its driver.

@@ -152,7 +152,9 @@ pub(crate) mod fake {
         /// With these files in it.
         pub(crate) fn new(files: &[(&str, &str)]) -> Self {
             let host = Self(tempfile::tempdir().unwrap());
-            files.iter().for_each(|(path, text)| host.write(path, text));
+            for (path, text) in files {
+                host.write(path, text);
+            }
             host
         }
 

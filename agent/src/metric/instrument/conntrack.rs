@@ -1,7 +1,5 @@
 //! The table of tracked connections.
 
-use crate::metric::key::STETH_REASON;
-
 crate::instruments! {
     STETH_SYSTEM_CONNTRACK_USAGE: updowncounter, "steth.system.conntrack.usage", "{connection}",
         "Connections that are tracked.",

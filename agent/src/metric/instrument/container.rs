@@ -1,11 +1,5 @@
 //! Control groups: containers, units of systemd, and what else has a limit.
 
-use crate::metric::key::{
-    CPU_MODE, DISK_IO_DIRECTION, NETWORK_INTERFACE_NAME, NETWORK_IO_DIRECTION, NETWORK_TYPE,
-    STETH_CONNECTION_ROLE, STETH_LIMIT_KIND, STETH_PAGE_TYPE, STETH_PRESSURE_SCOPE, STETH_REASON,
-    STETH_RESOURCE, SYSTEM_DEVICE, SYSTEM_PAGING_FAULT_TYPE,
-};
-
 crate::instruments! {
     CONTAINER_CPU_TIME: counter, "container.cpu.time", "s" nanos,
         "Total CPU time consumed.",

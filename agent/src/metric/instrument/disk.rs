@@ -1,7 +1,5 @@
 //! Block devices of the host.
 
-use crate::metric::key::{DISK_IO_DIRECTION, STETH_DISK_LAYER, SYSTEM_DEVICE};
-
 crate::instruments! {
     SYSTEM_DISK_IO: counter, "system.disk.io", "By",
         "Disk bytes transferred.",

@@ -1,10 +1,5 @@
 //! File systems of the host.
 
-use crate::metric::key::{
-    SYSTEM_DEVICE, SYSTEM_FILESYSTEM_MODE, SYSTEM_FILESYSTEM_MOUNTPOINT, SYSTEM_FILESYSTEM_STATE,
-    SYSTEM_FILESYSTEM_TYPE,
-};
-
 crate::instruments! {
     SYSTEM_FILESYSTEM_USAGE: updowncounter, "system.filesystem.usage", "By",
         "Reports a filesystem's space usage across different states.",

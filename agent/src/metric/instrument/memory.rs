@@ -1,11 +1,5 @@
 //! Memory of the host: how it is used, what paging and reclaim do, what it has lost.
 
-use crate::metric::key::{
-    ERROR_TYPE, HW_ID, HW_TYPE, STETH_PAGE_TYPE, STETH_RECLAIM_ACTOR, SYSTEM_DEVICE,
-    SYSTEM_MEMORY_LINUX_HUGEPAGES_STATE, SYSTEM_MEMORY_LINUX_SLAB_STATE, SYSTEM_MEMORY_STATE,
-    SYSTEM_PAGING_DIRECTION, SYSTEM_PAGING_FAULT_TYPE, SYSTEM_PAGING_STATE,
-};
-
 crate::instruments! {
     SYSTEM_MEMORY_USAGE: updowncounter, "system.memory.usage", "By",
         "Reports memory in use by state.",

@@ -1,9 +1,5 @@
 //! Network interfaces of the host, and what the kernel does between them and its protocols.
 
-use crate::metric::key::{
-    HW_ID, NETWORK_INTERFACE_NAME, NETWORK_IO_DIRECTION, STETH_REASON, SYSTEM_DEVICE,
-};
-
 crate::instruments! {
     SYSTEM_NETWORK_IO: counter, "system.network.io", "By",
         "The number of bytes transmitted and received.",

@@ -1,7 +1,5 @@
 //! Pressure stall information of the host.
 
-use crate::metric::key::{STETH_PRESSURE_SCOPE, STETH_RESOURCE};
-
 crate::instruments! {
     STETH_SYSTEM_PRESSURE_STALL_TIME: counter, "steth.system.pressure.stall.time", "s" nanos,
         "Time in which some, or all, runnable tasks of the host waited for a resource.",

@@ -1,7 +1,5 @@
 //! Sockets and open files of the host, and what they may use.
 
-use crate::metric::key::{NETWORK_TRANSPORT, STETH_SOCKET_STATE};
-
 crate::instruments! {
     STETH_SYSTEM_SOCKET_USAGE: updowncounter, "steth.system.socket.usage", "{socket}",
         "Sockets by transport; of TCP by what has become of them too.",

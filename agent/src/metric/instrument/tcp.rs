@@ -1,10 +1,5 @@
 //! TCP and UDP of the host's network namespace.
 
-use crate::metric::key::{
-    NETWORK_CONNECTION_STATE, NETWORK_IO_DIRECTION, NETWORK_TRANSPORT, NETWORK_TYPE,
-    STETH_CONNECTION_ROLE, STETH_REASON,
-};
-
 crate::instruments! {
     SYSTEM_NETWORK_CONNECTION_COUNT: updowncounter, "system.network.connection.count", "{connection}",
         "The number of connections.",

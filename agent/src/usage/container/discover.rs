@@ -2,7 +2,7 @@
 //! itself, and what has a limit of its own. Not every group is one of these, and a host may have
 //! thousands.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(super) struct Found {
     /// Every group's id in the unified hierarchy.
     pub(super) ids: Vec<(CgroupId, Arc<str>)>,
     /// Every group's path.
-    pub(super) all: BTreeMap<Arc<str>, ()>,
+    pub(super) all: BTreeSet<Arc<str>>,
     /// Directories that were visited.
     pub(super) visited: usize,
 }
@@ -65,7 +65,7 @@ pub(super) fn discover(
         walk(host, mount, is_unified, &mut found);
     }
     let limits = [Controller::Cpu, Controller::Memory].map(|c| hierarchies.place(c));
-    for path in found.all.keys() {
+    for path in &found.all {
         let rank = match rank(path) {
             Some(Rank::Container) => Some(Rank::Container),
             _ if observed.contains(path.as_ref()) => Some(Rank::Observed),
@@ -100,7 +100,7 @@ fn walk(host: &HostRoot, mount: &str, is_unified: bool, found: &mut Found) {
             if is_unified {
                 found.ids.push((CgroupId(meta.ino()), Arc::clone(&path)));
             }
-            found.all.insert(path, ());
+            found.all.insert(path);
         }
         // A directory has a link from itself, one from above and one from each within it: most groups
         // are known to have none within without listing their files.

@@ -177,15 +177,12 @@ impl Probe for Container {
         let members: Vec<(Arc<str>, u32)> = containers
             .filter_map(|path| {
                 let within = self.found.all.range::<Arc<str>, _>(Arc::clone(path)..);
-                let within = within
-                    .map(|(inner, ())| inner)
-                    .take(8)
-                    .take_while(|inner| inner.starts_with(path.as_ref()));
+                let within = within.take(8).take_while(|inner| inner.starts_with(path.as_ref()));
                 let pid = within.into_iter().find_map(|g| self.hierarchies.member(host, g))?;
                 Some((Arc::clone(path), pid))
             })
             .collect();
-        for (path, pid) in self.spaces.owners(host, members) {
+        for (path, pid) in Spaces::owners(host, members) {
             let Some(known) = self.known.get_mut(&path) else { continue };
             self.spaces.put(host, pid, &Owner::Cgroup(path), &mut known.traffic, into);
         }

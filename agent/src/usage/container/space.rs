@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::host::{HostRoot, keyed};
+use crate::host::{HostRoot, keyed, netlink};
 use crate::metric::instrument::container as of;
 use crate::metric::key;
 use crate::usage::network::{directions, interfaces};
@@ -39,13 +39,9 @@ impl Default for Spaces {
 
 impl Spaces {
     /// Of groups with a process each, those that a namespace is told with, and by which process.
-    pub(super) fn owners(
-        &self,
-        host: &HostRoot,
-        members: Vec<(Arc<str>, u32)>,
-    ) -> Vec<(Arc<str>, u32)> {
+    pub(super) fn owners(host: &HostRoot, members: Vec<(Arc<str>, u32)>) -> Vec<(Arc<str>, u32)> {
         let space = |pid: u32| host.link(format!("/proc/{pid}/ns/net")).ok();
-        let Some(own) = space(1) else { return Vec::new() };
+        let Some(own) = netlink::space(host) else { return Vec::new() };
         let mut by_space: HashMap<PathBuf, (u64, Arc<str>, u32)> = HashMap::new();
         for (path, pid) in members {
             let Some(space) = space(pid).filter(|space| *space != own) else { continue };

@@ -209,7 +209,7 @@ fn usage_is_time_over_time() {
     let (host, group) = two();
     let mut probe = Container::default();
     let at = |nanos| Anchor { monotonic: Timestamp(nanos), ..Anchor::default() };
-    told_at(&mut probe, &host.root(), &at(1000));
+    assert_eq!(told_at(&mut probe, &host.root(), &at(1000)).1, Ok(()));
     let stat = "user_usec 21\nsystem_usec 10\n";
     host.write(&format!("/sys/fs/cgroup{group}/cpu.stat"), stat);
     let (got, _, _) = told_at(&mut probe, &host.root(), &at(3000));

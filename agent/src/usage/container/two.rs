@@ -86,8 +86,11 @@ pub(super) fn memory(host: &HostRoot, place: Place<'_>, path: &str, stat: &[u8])
     }
 }
 
-/// Bytes and operations by device and direction, of `io.stat`.
-pub(super) fn devices(content: &[u8]) -> impl Iterator<Item = ((u32, u32), [[u64; 2]; 2])> {
+/// A device's number, with its bytes and operations by direction.
+type Device = ((u32, u32), [[u64; 2]; 2]);
+
+/// The devices in `io.stat`.
+pub(super) fn devices(content: &[u8]) -> impl Iterator<Item = Device> {
     keyed::nested(content).filter_map(|(name, pairs)| {
         let device = super::device(name)?;
         let mut counts = [[0; 2]; 2];
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn devices_are_read_whatever_else_is_on_their_lines() {
-        let check = |text: &[u8], expect: &[((u32, u32), [[u64; 2]; 2])]| {
+        let check = |text: &[u8], expect: &[Device]| {
             assert_eq!(devices(text).collect::<Vec<_>>(), expect);
         };
         check(

@@ -42,6 +42,9 @@ const LISTEN: usize = 10;
 /// The state of a connection that is still only a request.
 const NEW_SYN_RECEIVED: usize = 12;
 
+/// Lists the sockets in these states.
+type List = fn(u32, &mut dyn FnMut(Socket)) -> Result<(), Unread>;
+
 /// Reads TCP.
 #[derive(Debug)]
 pub struct Tcp {
@@ -49,7 +52,7 @@ pub struct Tcp {
     before: Before,
     states: [Option<Labels>; 13],
     empty: Labels,
-    sockets: fn(u32, &mut dyn FnMut(Socket)) -> Result<(), Unread>,
+    sockets: List,
     ours: fn(&HostRoot) -> bool,
 }
 
@@ -99,12 +102,12 @@ impl Probe for Tcp {
 /// Connections by state, and the used ports of a range.
 struct Tally {
     states: [u64; 13],
-    range: std::ops::RangeInclusive<u16>,
+    range: Option<std::ops::RangeInclusive<u16>>,
     used: Vec<u64>,
 }
 
 impl Tally {
-    fn new(range: std::ops::RangeInclusive<u16>) -> Self {
+    fn new(range: Option<std::ops::RangeInclusive<u16>>) -> Self {
         Self { states: [0; 13], range, used: vec![0; 1024] }
     }
 
@@ -118,7 +121,7 @@ impl Tally {
         }
         // A port that is listened at is not one that was given to a connect.
         if state != LISTEN
-            && self.range.contains(&socket.port)
+            && self.range.as_ref().is_some_and(|range| range.contains(&socket.port))
             && let Some(word) = self.used.get_mut(usize::from(socket.port / 64))
         {
             *word |= 1 << (socket.port % 64);
@@ -156,7 +159,7 @@ impl Tcp {
             .map_or(0, |(_, _, value)| value);
         let many = established.saturating_add(waiting) > LISTED;
         let listed = if many { !(1 << ESTABLISHED | 1 << TIME_WAIT) } else { u32::MAX };
-        let mut tally = Tally::new(range.clone().unwrap_or(1..=0));
+        let mut tally = Tally::new(range.clone());
         if let Err(why) = (self.sockets)(listed, &mut |socket| tally.take(socket)) {
             into.lacks(PART, sheet::reason("sock_diag", why));
             return;
