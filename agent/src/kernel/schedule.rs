@@ -106,14 +106,10 @@ pub(crate) fn resolve(types: &Types) -> (ScheduleOffsets, Option<&'static str>) 
             needed("task_struct", &[$first $(, $more)*], concat!("task_struct.", $first))
         };
     }
-    let (iowait, iowait_mask) = types
-        .bit("task_struct", "in_iowait")
-        .map_or((ABSENT, 0), |bit| (bit / 8, 1 << (bit % 8)));
-    let held = [
-        "throttled_clock_self_time",
-        "throttled_clock_pelt_time",
-        "throttled_clock_task_time",
-    ];
+    let (iowait, iowait_mask) =
+        types.bit("task_struct", "in_iowait").map_or((ABSENT, 0), |bit| (bit / 8, 1 << (bit % 8)));
+    let held =
+        ["throttled_clock_self_time", "throttled_clock_pelt_time", "throttled_clock_task_time"];
     let offsets = ScheduleOffsets {
         pid: task!("pid"),
         tgid: task!("tgid"),

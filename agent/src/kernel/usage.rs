@@ -141,7 +141,7 @@ pub(crate) fn attach(
     let from = reports.len();
     for (program, planned) in plan {
         let outcome = planned.clone().and_then(|()| {
-            start(bpf, btf, program, &mut tables).map_err(|why| State::Failed { why })
+            start(bpf, btf, program, &mut tables).map_err(|why| refused(program.hook, why))
         });
         reports.push(Report {
             name: program.name,
@@ -152,6 +152,15 @@ pub(crate) fn attach(
     }
     tables.open(bpf, reports.get(from..).unwrap_or_default());
     tables
+}
+
+/// A host that lets nobody hook functions refuses so without a word of the verifier: nothing is broken.
+fn refused(hook: Hook, why: String) -> State {
+    if matches!(hook, Hook::Exit(_)) && why.contains("Operation not permitted") {
+        let why = "this host does not let programs hook functions".to_owned();
+        return State::Disabled { why };
+    }
+    State::Failed { why }
 }
 
 fn start(

@@ -22,7 +22,7 @@ use super::{Amount, CgroupId, Collected, Family, Lack, Outcome, Owner, ProcKey, 
 use crate::entity::EntityId;
 use crate::event::{Nanos, Pid};
 use crate::host::{Anchor, cgroup};
-use crate::metric::instrument::{Kind, process as instrument};
+use crate::metric::instrument::{Instrument, Kind, events, process as instrument};
 use crate::metric::snapshot::{Number, Resource, ResourceMetrics, Scope, WallTime};
 
 /// Series of the host at most.
@@ -121,6 +121,11 @@ pub struct Book {
     standing: BTreeMap<Family, Standing>,
     counters: Counters,
     host_resource: Arc<Resource>,
+}
+
+/// Who is killed for want of memory is told by name, whoever it is: it is rare, and it is all there is.
+fn is_named(instrument: &Instrument) -> bool {
+    std::ptr::eq(instrument, &raw const events::STETH_OOM_KILLS)
 }
 
 impl Book {
@@ -260,6 +265,9 @@ impl Book {
         if process.entity.is_none() || process.round != *round {
             process.bind(key, now, lookups, owners);
         }
+        if process.entity.is_none() && is_named(which.instrument) {
+            process.entity = Some(owners.find(key, now));
+        }
         process.round = *round;
         if !process.own && process.entity.is_some_and(|entity| owners.is_observed(entity)) {
             process.become_own(own, config.processes, now.wall, counters);
@@ -287,7 +295,7 @@ impl Book {
         } else {
             process
                 .entity
-                .filter(|e| process.own || owners.is_observed(*e))
+                .filter(|e| process.own || owners.is_observed(*e) || is_named(which.instrument))
                 .unwrap_or(owners.other())
         };
         self.sum(told, which, gain);
