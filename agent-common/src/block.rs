@@ -20,8 +20,8 @@ pub enum Operation {
 
 /// How many operations there are.
 pub const OPERATIONS: u32 = Operation::Discard as u32 + 1;
-/// Devices with rows of their own, times operations.
-pub const ROWS: u32 = 64 * OPERATIONS;
+/// Rows of devices and operations; a device has one for each operation that it was asked for.
+pub const ROWS: u32 = 64;
 /// Requests under way for which the kernel notes no time of issue.
 pub const ISSUED: u32 = 16384;
 

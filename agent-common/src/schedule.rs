@@ -73,22 +73,18 @@ pub struct Stints {
     pub queue: u64,
     /// `nvcsw` at that moment.
     pub voluntary: u32,
-    /// The last descriptor that was looked up, plus one.
-    pub descriptor: u32,
+    /// Switches when the last row was written.
+    pub told: u32,
     /// [`Cause`] that it left for, if `departed` says so.
     pub cause: u8,
-    /// What that descriptor is: [`Cause`].
-    pub descriptor_cause: u8,
     /// Not 0: it was there before, so its first stint has a part that nobody saw.
     pub fresh: u8,
     /// Not 0: its last record is written.
     pub dead: u8,
-    /// Switches when the last row was written.
-    pub told: u32,
+    /// Keeps the layout free of holes.
+    pub reserved: u8,
     /// Who it is whatever becomes of its number: its number when it was first seen.
     pub thread: u32,
-    /// Keeps the layout free of holes.
-    pub reserved: u32,
     /// What the kernel had counted for it before it was watched: `delay`, `voluntary`, `involuntary`
     /// and `migrations` of [`ThreadHead`]. All zero for a thread that was made since.
     pub before: [u64; 4],

@@ -28,10 +28,9 @@ use crate::{
     tally::{self, add, at, record},
 };
 
-/// By device and operation.
+/// By device and operation. Made beforehand: where requests end, memory for a row may not be had.
 #[map]
-static BLOCK: PerCpuHashMap<Key, Row> =
-    PerCpuHashMap::with_max_entries(ROWS, aya_ebpf::bindings::BPF_F_NO_PREALLOC);
+static BLOCK: PerCpuHashMap<Key, Row> = PerCpuHashMap::with_max_entries(ROWS, 0);
 /// Of devices without a row of their own, by operation.
 #[map]
 static BLOCK_OTHER: PerCpuArray<Row> = PerCpuArray::with_max_entries(OPERATIONS, 0);

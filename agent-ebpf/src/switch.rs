@@ -74,7 +74,7 @@ unsafe fn leave(prev: *const u8, next: *const u8) {
         if thread::wish().get(|w| &w.off) != 0 {
             let rq = thread::pointer(queue, at.get(|t| &t.queue_rq));
             (*own).departed = Typed::read(rq, at.get(|t| &t.rq_clock));
-            (*own).cause = cause(prev, own);
+            (*own).cause = cause(prev);
         }
         if Typed::read::<u32>(prev, at.get(|t| &t.state)) & TASK_DEAD != 0 {
             thread::end(prev, own);
@@ -175,7 +175,7 @@ unsafe fn taker(prev: *const u8, next: *const u8, queue: *const u8) -> Taker {
 
 /// What a thread leaves the processor for.
 #[inline(always)]
-unsafe fn cause(prev: *const u8, own: *mut Stints) -> u8 {
+unsafe fn cause(prev: *const u8) -> u8 {
     let at = thread::offsets();
     // SAFETY: as for the caller.
     unsafe {
@@ -195,14 +195,9 @@ unsafe fn cause(prev: *const u8, own: *mut Stints) -> u8 {
         if cause != BY_DESCRIPTOR {
             return cause;
         }
+        // Looked up each time: a number that was a pipe is a socket by the next call.
         let fd: u64 = Typed::read(registers, maps::arch().get(|a| &a.args[0]));
-        let fd = (fd as u32).wrapping_add(1);
-        // Looked up once in a while: a number that was a socket and is a pipe by now is rare.
-        if fd != (*own).descriptor || (*own).voluntary & 63 == 0 {
-            (*own).descriptor = fd;
-            (*own).descriptor_cause = descriptor(prev, fd.wrapping_sub(1)) as u8;
-        }
-        (*own).descriptor_cause
+        descriptor(prev, fd as u32) as u8
     }
 }
 

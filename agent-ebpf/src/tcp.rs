@@ -24,7 +24,9 @@ use agent_common::{
 };
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type, seq_file},
+    bindings::{
+        BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type, seq_file,
+    },
     helpers::generated::{bpf_seq_write, bpf_sk_storage_get, bpf_sock_from_file},
     macros::{btf_map, btf_tracepoint, fexit, map},
     maps::{Array, HashMap},
@@ -393,7 +395,8 @@ pub(crate) fn tcp_adopt(context: *const OpenFile) -> i32 {
         if socket.is_null() || socket_sk == ABSENT {
             return 0;
         }
-        let sk: *const u8 = core::ptr::read_volatile(socket.cast::<u8>().add(socket_sk as usize).cast());
+        let sk: *const u8 =
+            core::ptr::read_volatile(socket.cast::<u8>().add(socket_sk as usize).cast());
         if sk.is_null() {
             return 0;
         }

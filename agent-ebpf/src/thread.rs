@@ -9,7 +9,9 @@ use core::ffi::c_void;
 use agent_common::{
     counter::Counter,
     limit::ENDED_BYTES,
-    schedule::{Calls, Futexes, LockedRow, ScheduleOffsets, ScheduleWish, Stints, ThreadHead, ThreadRow},
+    schedule::{
+        Calls, Futexes, LockedRow, ScheduleOffsets, ScheduleWish, Stints, ThreadHead, ThreadRow,
+    },
     settings::ABSENT,
 };
 use aya_ebpf::{

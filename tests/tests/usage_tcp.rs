@@ -27,6 +27,16 @@ fn nstat(space: &Space) -> anyhow::Result<BTreeMap<String, u64>> {
     Ok(rows.collect())
 }
 
+/// The smoothed round-trip time of the connection that sends, in seconds, as `ss` has it.
+fn round_trip(space: &Space) -> anyhow::Result<Option<f64>> {
+    let mut command = Command::new("ss");
+    command.args(["-H", "-t", "-i", "-n", "state", "established", "sport", "=", ":8080"]);
+    let said = String::from_utf8(run(space.inside(&command))?.stdout)?;
+    let word = said.split_ascii_whitespace().find_map(|word| word.strip_prefix("rtt:"));
+    let millis = word.and_then(|word| word.split('/').next()?.parse::<f64>().ok());
+    Ok(millis.map(|millis| millis / 1000.0))
+}
+
 /// The least upper bound that holds the share `q` of a histogram, and the one below.
 fn quantile(metrics: &Metrics, name: &str, labels: &[(&str, &str)], q: f64) -> Option<(f64, f64)> {
     let bucket = format!("{name}_bucket");
@@ -73,9 +83,11 @@ fn a_path_that_loses_and_delays_shows_as_it_is() -> anyhow::Result<()> {
     client.args(["-s", "-S", "-o", "/dev/null", "http://10.77.0.2:8080/body"]);
     let client = spaces[0].inside(&client);
     let client = std::thread::spawn(move || run(client));
-    // A round trip is told once a collection.
+    // A round trip is told once a collection. The path may be late on a busy host: `ss` says by how much.
+    let mut trips = Vec::new();
     while !client.is_finished() {
         agent.metrics()?;
+        trips.extend(round_trip(&spaces[1])?);
         std::thread::sleep(Duration::from_millis(100));
     }
     client.join().map_err(|_| anyhow::anyhow!("the client panicked"))??;
@@ -103,8 +115,10 @@ fn a_path_that_loses_and_delays_shows_as_it_is() -> anyhow::Result<()> {
     println!("round trip: {count} samples, {} s on average", sum / count);
     assert!(count >= 10.0, "{count} round trips");
     let (low, high) = quantile(&metrics, name, &job, 0.5).context("no median")?;
-    assert!(low <= DELAY && DELAY * 0.9 <= high, "median within {low}..{high}");
-    assert!((sum / count / DELAY - 1.0).abs() < 0.1, "{} s", sum / count);
+    assert!(low <= DELAY * 1.1 && DELAY * 0.9 <= high, "median within {low}..{high}");
+    let said = trips.iter().sum::<f64>() / trips.len() as f64;
+    println!("ss: {} samples, {said} s on average", trips.len());
+    assert!((sum / count / said - 1.0).abs() < 0.1, "{} s, not {said} s", sum / count);
 
     let way = [("job", "far-server"), ("network_io_direction", "transmit")];
     let bytes = metrics.sum("process_network_io_bytes_total", &way);

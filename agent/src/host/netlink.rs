@@ -4,7 +4,7 @@
 //! Asked of the network namespace the agent is in: [`ours`] says whether that is the host's. Answers are
 //! the kernel's own, and read as if they were anybody's.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -23,23 +23,19 @@ const DUMP: u16 = 0x301;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
-/// The host's network namespace: that of its first process. Where that is not for us to see, what is
-/// read of the host's network is what we see of it, and the namespace is ours.
-pub fn space(host: &HostRoot) -> Option<PathBuf> {
-    match host.link("/proc/1/ns/net") {
-        Ok(space) => Some(space),
-        Err(Unread::Denied) => own(),
-        Err(_) => None,
-    }
+/// What tells the network namespace of a process from others that there are now: the number of a file
+/// that every namespace has one of. Its link under `/proc/PID/ns` says as much, but only to those who may
+/// trace the process.
+pub fn space(host: &HostRoot, pid: u32) -> Option<u64> {
+    Some(host.path(format!("/proc/{pid}/net/dev")).metadata().ok()?.ino())
 }
 
-/// Whether the agent is in the host's network namespace.
+/// Whether the agent is in the host's network namespace: that of its first process.
 pub fn ours(host: &HostRoot) -> bool {
-    space(host).is_some_and(|space| Some(space) == own())
-}
-
-fn own() -> Option<PathBuf> {
-    std::fs::read_link("/proc/self/ns/net").ok()
+    // Numbers of `/proc` begin here: a directory that only looks like a host has others.
+    const FIRST: u64 = 0xf000_0000;
+    let own = std::fs::metadata("/proc/self/net/dev").map(|meta| meta.ino()).ok();
+    own.is_some_and(|own| own >= FIRST && space(host, 1) == Some(own))
 }
 
 /// The queue that stands between an interface and its driver.
@@ -289,5 +285,7 @@ mod tests {
         assert_eq!(found, 1);
         assert_eq!(queues(|queue| assert!(queue.interface > 0)), Ok(()));
         assert!(!ours(&HostRoot::new("/nowhere")));
+        let own = space(&HostRoot::new("/"), std::process::id());
+        assert_eq!(ours(&HostRoot::new("/")), own == space(&HostRoot::new("/"), 1));
     }
 }

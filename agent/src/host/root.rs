@@ -59,7 +59,8 @@ impl HostRoot {
     /// The first `limit` bytes of a file.
     pub fn read(&self, inside: impl AsRef<Path>, limit: usize) -> Result<Content, Unread> {
         let file = File::open(self.path(inside)).map_err(|e| Unread::of(&e))?;
-        let mut bytes = Vec::new();
+        // Room for the whole of most files: they are read by one call, and their end by another.
+        let mut bytes = Vec::with_capacity(limit.saturating_add(1).min(4096));
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         file.take(most).read_to_end(&mut bytes).map_err(|e| Unread::of(&e))?;
         let cut = bytes.len() > limit;

@@ -98,10 +98,10 @@ impl Types {
             let (kind, many) = (info >> 24 & 0x1f, info & 0xffff);
             if matches!(kind, STRUCT | ENUM | ENUM64 | FUNC) {
                 let name = text(&data, strings, name);
-                let (wanted, found) = if kind != FUNC {
-                    (structs, &mut types.structs)
-                } else {
+                let (wanted, found) = if kind == FUNC {
                     (functions, &mut types.functions)
+                } else {
+                    (structs, &mut types.structs)
                 };
                 if wanted.contains(&name) {
                     found.entry(name.into()).or_insert(id);

@@ -291,7 +291,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     drop(btf);
     super::trim::give_back();
-    Kernel::new(bpf, tier, reports, sweep, debug, tables, ring_bytes, options)
+    let mut kernel = Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)?;
+    kernel.keep_tables(tables);
+    Ok(kernel)
 }
 
 fn report(probe: &Probe, state: State) -> Report {

@@ -77,7 +77,6 @@ impl Kernel {
         reports: Vec<Report>,
         sweep: Option<Sweep>,
         debug: Option<Debug>,
-        tables: UsageTables,
         ring_bytes: u32,
         options: &Options,
     ) -> Result<Self, Error> {
@@ -105,12 +104,17 @@ impl Kernel {
             since,
             sweep,
             debug,
-            tables: Some(tables),
+            tables: None,
             ring_bytes,
             waited: 0,
             tier,
             reports,
         })
+    }
+
+    /// Keeps the tables of USE until the collector takes them.
+    pub(crate) fn keep_tables(&mut self, tables: UsageTables) {
+        self.tables = Some(tables);
     }
 
     /// The tables of USE, for the collector; once.

@@ -173,11 +173,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
-    let tables: Box<dyn Tables + Send> = match kernel.take_tables() {
-        Some(tables) => Box::new(tables),
-        None => Box::new(NoTables),
-    };
-    let collector = collector(root, tables, families, &ringer)?;
+    let collector = collector(root, kernel.take_tables(), families, &ringer)?;
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
         let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
@@ -268,13 +264,17 @@ async fn serve(
 /// The thread that reads USE; none if nothing of it is wanted.
 fn collector(
     root: HostRoot,
-    tables: Box<dyn Tables + Send>,
+    tables: Option<kernel::UsageTables>,
     families: Families,
     turnstile: &Ringer<Ask>,
 ) -> anyhow::Result<Option<Caller>> {
     if families == Families::NONE {
         return Ok(None);
     }
+    let tables: Box<dyn Tables + Send> = match tables {
+        Some(tables) => Box::new(tables),
+        None => Box::new(NoTables),
+    };
     let collector = Collector::new(root, tables, families);
     Ok(Some(collector.start(turnstile.clone()).context("no thread for USE")?))
 }

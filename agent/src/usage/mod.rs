@@ -13,6 +13,8 @@ pub mod disk;
 pub mod events;
 pub mod family;
 pub mod filesystem;
+#[cfg(test)]
+mod hostile;
 pub mod locks;
 pub mod memory;
 pub mod network;
@@ -105,11 +107,11 @@ impl Tables for NoTables {
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
     let threads = threads::Shared::default();
     let on = Family::ALL.into_iter().filter(|family| families.has(*family));
-    on.filter_map(|family| probe(family, &threads)).collect()
+    on.map(|family| probe(family, &threads)).collect()
 }
 
-fn probe(family: Family, threads: &threads::Shared) -> Option<Box<dyn Probe>> {
-    let probe: Box<dyn Probe> = match family {
+fn probe(family: Family, threads: &threads::Shared) -> Box<dyn Probe> {
+    match family {
         Family::Cpu => Box::<cpu::Cpu>::default(),
         Family::Process => Box::<process::Processes>::default(),
         Family::Scheduler => Box::new(scheduler::Scheduler::new(threads)),
@@ -128,6 +130,5 @@ fn probe(family: Family, threads: &threads::Shared) -> Option<Box<dyn Probe>> {
         Family::Pressure => Box::<pressure::Pressure>::default(),
         Family::Conntrack => Box::<conntrack::Conntrack>::default(),
         Family::Container => Box::<container::Container>::default(),
-    };
-    Some(probe)
+    }
 }

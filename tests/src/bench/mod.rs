@@ -1,6 +1,7 @@
 //! The cost of the agent: nginx and wrk with no agent, with empty programs on the same hooks, and
 //! with the agent on each tier that runs here, in turns, so that all see the same machine.
 
+pub mod events;
 mod idle;
 mod load;
 mod pace;

@@ -273,3 +273,24 @@ fn what_a_newer_snapshot_does_not_continue_is_left_behind() {
     let shared = Arc::clone(&older.resources[1].resource);
     assert!(Arc::ptr_eq(&left_behind(&older, 0, &newer, &[]).resources[0].resource, &shared));
 }
+
+#[test]
+fn what_is_older_than_its_watching_is_whole_once_and_no_delta() {
+    let mut baselines = Baselines::default();
+    let mut told = |time, form, value| {
+        let mut snapshot = sample::snapshot(time, &[("shop", 3)]);
+        snapshot.resources[0].scopes[0].metrics[1].points[0].data =
+            Data::Older { value: Number::Int(value), before: Number::Int(500), since: WallTime(5) };
+        let sent = requests(&snapshot, form, &mut baselines, LIMIT);
+        let (request, _) = sent.first().unwrap();
+        let Some(MetricData::Sum(sum)) =
+            &request.resource_metrics[0].scope_metrics[0].metrics[1].data
+        else {
+            panic!()
+        };
+        (sum.data_points[0].start_time_unix_nano, sum.data_points[0].value)
+    };
+    assert_eq!(told(7, DELTA, 520), (5, Some(NumberValue::AsInt(20))));
+    assert_eq!(told(9, DELTA, 523), (7, Some(NumberValue::AsInt(3))));
+    assert_eq!(told(9, CUMULATIVE, 523), (1, Some(NumberValue::AsInt(523))));
+}

@@ -95,11 +95,11 @@ crate::instruments! {
         asks "Are its packets damaged?";
     STETH_CONTAINER_TASK_USAGE: updowncounter, "steth.container.task.usage", "{task}",
         "Processes and threads of the group.",
-        by [], from "pids.current",
+        by [], from "pids.current, both versions",
         asks "How many threads has it?";
     STETH_CONTAINER_TASK_LIMIT: updowncounter, "steth.container.task.limit", "{task}",
         "Processes and threads that the group may have.",
-        by [], from "pids.max",
+        by [], from "pids.max, both versions",
         asks "How many threads may it have?";
     STETH_CONTAINER_TASK_LIMIT_HITS: counter, "steth.container.task.limit.hits", "{fork}",
         "Processes and threads that were not made because of the limit.",

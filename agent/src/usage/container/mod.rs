@@ -3,6 +3,8 @@
 //! Both versions give the same series: `one` and `two` say from which files. A group that goes while it
 //! is read is a sample less.
 
+#[cfg(test)]
+mod bench;
 mod discover;
 mod hierarchy;
 mod one;
@@ -159,10 +161,11 @@ impl Probe for Container {
         }
         let names = names(host);
         let told: Vec<_> = self.found.told.iter().take(GROUPS).cloned().collect();
-        self.known.retain(|path, _| told.iter().any(|(_, other)| other == path));
+        // What is left in it at the end is gone.
+        let mut before = std::mem::take(&mut self.known);
         self.devices.retain(|name, _| names.values().any(|other| other == name));
         for (_, path) in &told {
-            let mut known = self.known.remove(path).unwrap_or_default();
+            let mut known = before.remove(path).unwrap_or_default();
             let owner = Owner::Cgroup(Arc::clone(path));
             let group = Group { host, path, owner: &owner };
             self.cpu(&group, &mut known, now, into);

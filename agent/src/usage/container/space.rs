@@ -4,7 +4,6 @@
 //! the pod's first container holds open. The host's own is told with the host.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::host::{HostRoot, keyed, netlink};
@@ -40,11 +39,11 @@ impl Default for Spaces {
 impl Spaces {
     /// Of groups with a process each, those that a namespace is told with, and by which process.
     pub(super) fn owners(host: &HostRoot, members: Vec<(Arc<str>, u32)>) -> Vec<(Arc<str>, u32)> {
-        let space = |pid: u32| host.link(format!("/proc/{pid}/ns/net")).ok();
-        let Some(own) = netlink::space(host) else { return Vec::new() };
-        let mut by_space: HashMap<PathBuf, (u64, Arc<str>, u32)> = HashMap::new();
+        let Some(own) = netlink::space(host, 1) else { return Vec::new() };
+        let mut by_space: HashMap<u64, (u64, Arc<str>, u32)> = HashMap::new();
         for (path, pid) in members {
-            let Some(space) = space(pid).filter(|space| *space != own) else { continue };
+            let space = netlink::space(host, pid).filter(|space| *space != own);
+            let Some(space) = space else { continue };
             let Some(started) = started(host, pid) else { continue };
             let this = (started, path, pid);
             match by_space.get_mut(&space) {

@@ -226,20 +226,18 @@ fn a_namespace_is_told_once_with_the_oldest_container() {
     // This one's processes are in a group within.
     host.write(&format!("/sys/fs/cgroup{group}/cgroup.procs"), "");
     host.write(&format!("/sys/fs/cgroup{group}/init.scope/cgroup.procs"), "40\n");
-    let link = |pid: u32, space: &str| {
-        host.write(&format!("/proc/{pid}/ns/x"), "");
-        std::os::unix::fs::symlink(space, host.root().path(format!("/proc/{pid}/ns/net"))).unwrap();
-    };
-    link(1, "net:[1]");
-    link(40, "net:[2]");
-    link(50, "net:[2]");
+    host.write("/proc/1/net/dev", "");
+    let dev =
+        "h\nh\nlo: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\neth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n";
+    host.write("/space", dev);
     let stat = |pid: u32, started: u32| {
         let fields = "0 ".repeat(18);
         host.write(&format!("/proc/{pid}/stat"), &format!("{pid} (a) b) S {fields}{started} 0"));
         host.write(&format!("/proc/{pid}/net/snmp"), "Tcp: RetransSegs\nTcp: 5\n");
         host.write(&format!("/proc/{pid}/net/netstat"), "TcpExt: ListenOverflows\nTcpExt: 6\n");
-        let dev = "h\nh\nlo: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\neth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n";
-        host.write(&format!("/proc/{pid}/net/dev"), dev);
+        // One namespace has one file, under however many processes.
+        let dev = host.root().path(format!("/proc/{pid}/net/dev"));
+        std::fs::hard_link(host.root().path("/space"), dev).unwrap();
     };
     stat(40, 100);
     stat(50, 99);

@@ -5,14 +5,39 @@ use std::sync::Arc;
 
 use agent_common::block::{Key, Operation, Row};
 
-use super::ledger::{Ledger, counts};
+use super::ledger::{Counts, Ledger};
 use super::{Part, add, add_spread, text};
 use crate::metric::instrument::events as instrument;
 use crate::metric::key;
 use crate::metric::snapshot::Value;
 use crate::usage::{Labels, Owner, Reason, Sink, Table, Tables};
 
-counts!(Row { operations, bytes, failed, untimed } spreads { queue, device });
+impl Counts for Row {
+    fn merge(&mut self, other: &Self) {
+        // Only the processor that made a row wrote the name into its own.
+        if text(&self.name).is_empty() {
+            self.name = other.name;
+        }
+        self.operations = self.operations.wrapping_add(other.operations);
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+        self.failed = self.failed.wrapping_add(other.failed);
+        self.untimed = self.untimed.wrapping_add(other.untimed);
+        self.queue.merge(&other.queue);
+        self.device.merge(&other.device);
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            operations: self.operations.wrapping_sub(before.operations),
+            bytes: self.bytes.wrapping_sub(before.bytes),
+            failed: self.failed.wrapping_sub(before.failed),
+            untimed: self.untimed.wrapping_sub(before.untimed),
+            name: self.name,
+            queue: self.queue.since(&before.queue),
+            device: self.device.since(&before.device),
+        }
+    }
+}
 
 /// Reads the tables `BLOCK` and `BLOCK_OTHER`.
 #[derive(Debug)]
@@ -68,7 +93,6 @@ impl Part for Block {
         let Self { devices, other, labels } = self;
         devices.round(tables, |key, came, row| {
             let labels = labels.entry(*key).or_insert_with(|| {
-                // Each processor's row has the name only if it was the first to make it.
                 let name = text(&row.name);
                 let name =
                     if name.is_empty() { format!("{}:{}", key.major, key.minor) } else { name };

@@ -107,7 +107,7 @@ impl Part for Reclaim {
         let killed = &instrument::STETH_OOM_KILLS;
         let named = victims
             .round(tables, |key, came, row| {
-                add(into, &owner(key), killed, &victim(row), came.kills)
+                add(into, &owner(key), killed, &victim(row), came.kills);
             })
             .and_then(|()| {
                 other_victims.round(tables, |_, came, _| {
