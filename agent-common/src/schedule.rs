@@ -282,6 +282,10 @@ const AARCH64: &[Row] = &[
 ];
 
 impl Calls {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "run by the compiler, which stops at what is beyond"
+    )]
     const fn of(rows: &[Row]) -> Self {
         let mut cause = [Cause::Other as u8; 512];
         let mut i = 0;

@@ -19,17 +19,18 @@ use super::probe::{Hook, Report, State};
 use super::sweep::Sweep;
 use crate::usage::{Families, Family, Reason};
 
-/// The programs, in the order they are attached: what makes the storage comes before what needs it.
+/// The programs, in the order they are attached: what makes the storage of new threads, then of those
+/// that are there, comes before what needs it.
 const PROGRAMS: &[(&str, Hook, &str)] = &[
-    (
-        "threads",
-        Hook::Iterator("task", ""),
-        "waits on run queues, switches and time off the processor",
-    ),
     (
         "thread_made",
         Hook::Tracepoint("sched_process_fork"),
         "what new threads go through before they are first collected",
+    ),
+    (
+        "threads",
+        Hook::Iterator("task", ""),
+        "waits on run queues, switches and time off the processor",
     ),
     (
         "switch",

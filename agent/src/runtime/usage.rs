@@ -106,7 +106,9 @@ impl Collector {
                 Ok(order) => order,
                 Err(RecvTimeoutError::Timeout) => {
                     let Self { tables, probes, .. } = self;
-                    probes.iter_mut().for_each(|probe| probe.between(tables.as_mut()));
+                    for probe in probes {
+                        probe.between(tables.as_mut());
+                    }
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -5,6 +5,7 @@ pub mod events;
 mod idle;
 mod load;
 mod pace;
+mod switches;
 mod syscalls;
 
 use std::fmt::Write;
@@ -58,6 +59,11 @@ const VARIANTS: &[Variant] = &[
     Variant { name: "agent, tier 1", flags: Some(&["--capture-tier", "1"]) },
     Variant { name: "agent, tier 3", flags: Some(&["--capture-tier", "3"]) },
 ];
+
+/// What observing resources costs; the report.
+pub fn run_usage(plan: &Plan) -> anyhow::Result<String> {
+    switches::report(plan)
+}
 
 /// Runs everything; the report.
 pub fn run(plan: &Plan) -> anyhow::Result<String> {

@@ -6,7 +6,6 @@ use super::Counters;
 use super::series::Account;
 use crate::entity::EntityId;
 use crate::host::{Anchor, Ticks};
-use crate::metric::instrument::scheduler::STETH_CPU_CONTEXT_SWITCHES;
 use crate::metric::instrument::{Instrument, process as instrument};
 use crate::metric::snapshot::{Number, Resource, WallTime};
 use crate::usage::owners::Owners;
@@ -74,9 +73,6 @@ impl Process {
             self.weight.memory = u64::try_from(*bytes).unwrap_or(0);
             self.has_memory |= *bytes > 0;
         }
-        // The kernel side tells the switches of programs alone, and of those too that have come and
-        // gone between two looks at `/proc`.
-        self.has_memory |= std::ptr::eq(instrument, &raw const STETH_CPU_CONTEXT_SWITCHES);
     }
 
     /// Asks whose it is. Who is not known yet, or not since it runs another program, is looked up if it
