@@ -13,7 +13,7 @@ pub const EMPTY: &str = "Empty where";
 pub struct Query {
     /// Dashboard and panel, or variable.
     pub place: String,
-    /// In PromQL, with variables.
+    /// In the language of Prometheus, with variables.
     pub text: String,
     /// Why it may have no result, where its panel says so.
     pub may_be_empty: Option<String>,
@@ -59,9 +59,10 @@ impl Dashboard {
         own.flat_map(|panel| std::iter::once(panel).chain(list(panel, "/panels"))).collect()
     }
 
-    /// The names of its variables.
-    pub fn variables(&self) -> Vec<&str> {
-        list(&self.json, "/templating/list").iter().map(|one| text(one, "/name")).collect()
+    /// Its variables, each with what stands for all of its values.
+    pub fn variables(&self) -> Vec<(&str, &str)> {
+        let all = list(&self.json, "/templating/list").iter();
+        all.map(|one| (text(one, "/name"), text(one, "/allValue"))).collect()
     }
 
     /// Every query of its panels.
@@ -78,9 +79,7 @@ impl Dashboard {
                         text(target, "/refId")
                     ),
                     text: text(target, "/expr").to_owned(),
-                    may_be_empty: description
-                        .find(EMPTY)
-                        .map(|at| description[at..].to_owned()),
+                    may_be_empty: description.find(EMPTY).map(|at| description[at..].to_owned()),
                 });
             }
         }
@@ -115,18 +114,14 @@ impl Dashboard {
 
 impl Query {
     /// With every variable filled in: everything there is, and short ranges for a short test.
-    pub fn filled(&self, variables: &[&str]) -> String {
-        let mut out = self.text.clone();
-        for (name, value) in
-            [("__rate_interval", "10s"), ("__interval", "2s"), ("__range", "30s")]
-        {
-            out = out.replace(&format!("${name}"), value);
-        }
+    pub fn filled(&self, variables: &[(&str, &str)]) -> String {
+        let mut all = vec![("__rate_interval", "10s"), ("__interval", "2s"), ("__range", "30s")];
+        all.extend_from_slice(variables);
         // The longest first: one name may begin with another.
-        let mut names = variables.to_vec();
-        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-        for name in names {
-            out = out.replace(&format!("${{{name}}}"), ".+").replace(&format!("${name}"), ".+");
+        all.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        let mut out = self.text.clone();
+        for (name, value) in all {
+            out = out.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
         }
         out
     }

@@ -27,7 +27,7 @@ pub struct Loads {
     turns: Vec<JoinHandle<()>>,
     _programs: Vec<Program>,
     _scratch: Scratch,
-    _groups: [Group; 2],
+    _groups: [Group; 3],
     _disk: Loop,
     _spaces: Vec<Space>,
 }
@@ -37,11 +37,11 @@ impl Loads {
     pub fn start() -> anyhow::Result<Self> {
         let scratch = Scratch::new("looked-at")?;
         let disk = Loop::new("looked-disk", 64 << 20)?;
-        let groups = [Group::new(1)?, Group::new(2)?];
+        let groups = [Group::new(1)?, Group::new(2)?, Group::new(3)?];
         let spaces = vec![Space::new("look-a")?, Space::new("look-b")?, Space::new("look-full")?];
         let mut programs = path(&spaces, &scratch)?;
         programs.extend(burn(&groups[0])?);
-        programs.push(write(&disk, scratch.path())?);
+        programs.extend(write(&groups[2], &disk, scratch.path())?);
         programs.extend(fill(&spaces[2])?);
         let stop = Arc::new(AtomicBool::new(false));
         let turns = vec![
@@ -113,8 +113,10 @@ fn burn(group: &Group) -> anyhow::Result<Vec<Program>> {
     ])
 }
 
-/// A service that writes to a disk and waits until it is there.
-fn write(disk: &Loop, scratch: &Path) -> anyhow::Result<Program> {
+/// A container that writes to a disk and waits until it is there, with a network namespace of its own
+/// and a limit of processes.
+fn write(group: &Group, disk: &Loop, scratch: &Path) -> anyhow::Result<Vec<Program>> {
+    group.write("pids", "pids.max", "50")?;
     // Then the kernel notes when the device is given a request.
     let file = format!("/sys/block/{}/queue/wbt_lat_usec", disk.name());
     let _ = std::fs::write(file, "2000");
@@ -126,10 +128,24 @@ fn write(disk: &Loop, scratch: &Path) -> anyhow::Result<Program> {
         "--time_based",
         "--runtime=120",
     ]);
-    let mut writer = command(fio.get_program(), "writer");
-    writer.args(fio.get_args()).current_dir(scratch);
-    Program::start(writer)
+    let mut writer = command("unshare", "writer");
+    let enter = "ip link add near type veth peer name far; exec \"$@\"";
+    writer.args(["--net", "sh", "-c", enter, "sh"]).arg(fio.get_program()).args(fio.get_args());
+    let mut writer = group.inside(&writer);
+    writer.current_dir(scratch);
+    // Threads that wait for one another.
+    let mut turns = command("python3", "turns");
+    turns.args(["-c", TURNS]);
+    Ok(vec![Program::start(writer)?, Program::start(turns)?])
 }
+
+const TURNS: &str = "
+import queue, threading, time
+there, back = queue.Queue(), queue.Queue()
+threading.Thread(target=lambda: [back.put(there.get()) for _ in iter(int, 1)]).start()
+while True:
+    there.put(1); back.get(); time.sleep(0.005)
+";
 
 /// A service behind a path that loses and delays.
 fn path(spaces: &[Space], scratch: &Scratch) -> anyhow::Result<Vec<Program>> {
@@ -179,7 +195,10 @@ fn fill(space: &Space) -> anyhow::Result<Vec<Program>> {
 fn outgrow(group: &Group) -> anyhow::Result<impl FnMut() + Send + use<>> {
     group.memory(32 << 20)?;
     let mut hungry = command("python3", "hungry");
-    hungry.args(["-c", "import time; time.sleep(1); held = [bytes(1 << 20) + b'x' for _ in range(99)]"]);
+    hungry.args([
+        "-c",
+        "import time; time.sleep(1); held = [bytes(1 << 20) + b'x' for _ in range(99)]",
+    ]);
     let mut hungry: Command = group.inside(&hungry);
     hungry.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     Ok(move || {

@@ -1,4 +1,4 @@
-//! Which names a PromQL query uses: metrics, and labels in selectors and in lists.
+//! Which names a query to Prometheus uses: metrics, and labels in selectors and in lists.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,8 @@ impl Names {
 
 /// An aggregation with its list in front of what is aggregated is a call that begins with a list.
 fn is_keyword(word: &str) -> bool {
-    const AGGREGATIONS: &[&str] = &["sum", "min", "max", "avg", "count", "group", "topk", "bottomk"];
+    const AGGREGATIONS: &[&str] =
+        &["sum", "min", "max", "avg", "count", "group", "topk", "bottomk"];
     let word = word.to_ascii_lowercase();
     WORDS.contains(&word.as_str()) || AGGREGATIONS.contains(&word.as_str())
 }
