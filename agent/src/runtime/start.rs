@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use super::bell::Ringer;
-use super::live::{self, feed, model};
+use super::live::{self, feed, meter, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
 use super::privilege::Privileges;
@@ -319,6 +319,7 @@ fn machine_instance(host: &str) -> String {
 /// Moments to views.
 struct Showing {
     feed: feed::Feed,
+    meter: meter::Meter,
     host: String,
     capture: String,
     last: Option<(f64, f64)>,
@@ -326,7 +327,8 @@ struct Showing {
 
 impl Showing {
     fn new(host: String, capture: String) -> Self {
-        Self { feed: feed::Feed::default(), host, capture, last: None }
+        let (feed, meter) = (feed::Feed::default(), meter::Meter::default());
+        Self { feed, meter, host, capture, last: None }
     }
 
     fn view(&mut self, moment: &Moment, pipeline: &Pipeline) -> model::View {
@@ -354,7 +356,9 @@ impl Showing {
             .collect();
         open.dedup();
         let name = |entity| name(&pipeline.resource(entity));
-        self.feed.view(rows, &open, name, Duration::from_secs_f64(elapsed), header)
+        let read = pipeline.book().read().map(|read| read.monotonic);
+        let used = self.meter.look(&moment.snapshot, read);
+        self.feed.view(rows, &open, name, used, Duration::from_secs_f64(elapsed), header)
     }
 }
 

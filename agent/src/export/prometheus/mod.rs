@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
-use crate::metric::exposition::{INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
+use crate::metric::exposition::{self, INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
 use crate::metric::key::{
     CONTAINER_ID, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, STETH_CGROUP_PATH,
 };
@@ -56,7 +56,7 @@ pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
             target.insert(labels.text());
         }
         for metric in entry.scopes.iter().flat_map(|scope| &scope.metrics) {
-            let name = name::metric(metric.instrument);
+            let name = exposition::name(metric.instrument);
             let family =
                 families.entry(name).or_insert_with(|| Family::new(metric.instrument, format));
             for point in &metric.points {

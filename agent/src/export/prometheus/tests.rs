@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Format, name, render, render_counted};
 use crate::export::sample;
+use crate::metric::exposition;
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{self, Instrument, Kind, Scale};
 use crate::metric::key::{
@@ -180,7 +181,7 @@ fn series_that_would_clash_are_left_out_and_counted() {
 fn names_get_their_unit_and_kind() {
     let check = |name, unit, kind, expect: &str| {
         let instrument = Instrument { name, unit, kind, ..Instrument::BLANK };
-        assert_eq!(name::metric(&instrument), expect, "{name} {unit} {kind:?}");
+        assert_eq!(exposition::name(&instrument), expect, "{name} {unit} {kind:?}");
     };
     check(
         "http.server.request.duration",

@@ -454,6 +454,11 @@ impl Book {
         told.map(|(key, _)| *key).collect()
     }
 
+    /// When the last round was read.
+    pub fn read(&self) -> Option<Anchor> {
+        self.last
+    }
+
     /// What came of the families, in their order.
     pub fn standing(&self) -> impl Iterator<Item = (Family, &Standing)> {
         self.standing.iter().map(|(family, standing)| (*family, standing))
