@@ -188,10 +188,9 @@ pub fn messages(mut answer: &[u8], mut each: impl FnMut(u16, &[u8])) -> Option<R
 
 /// What an error says: a kernel without the part that was asked answers that there is none.
 fn refused(body: &[u8]) -> Unread {
-    let errno = word(body, 0).map_or(0, |errno| errno.cast_signed().saturating_neg());
-    match Errno::from_raw_os_error(errno) {
-        Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT => Unread::Vanished,
-        Errno::PERM | Errno::ACCESS => Unread::Denied,
+    match word(body, 0).map(|errno| errno.cast_signed().saturating_neg()) {
+        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT) => Unread::Vanished,
+        Some(libc::EPERM | libc::EACCES) => Unread::Denied,
         _ => Unread::Failed,
     }
 }
@@ -278,6 +277,8 @@ mod tests {
             (message(36, &[1, 2, 3]), message(DONE, &[0; 4]), message(ERROR, &[0; 4]));
         check(&[one.clone(), one.clone(), done].concat(), &[36, 36], Some(Ok(())));
         check(&[one.clone(), error].concat(), &[36], Some(Err(Unread::Failed)));
+        let none = message(ERROR, &(-libc::ENOENT).to_ne_bytes());
+        check(&none, &[], Some(Err(Unread::Vanished)));
         check(&one, &[36], None);
         check(&[], &[], None);
         // Lengths that go nowhere, or beyond the end.
