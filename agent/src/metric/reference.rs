@@ -16,7 +16,8 @@ dashboards of these.
 `system.*` and what `steth.*` tells of the host stand on the host's resource, `container.*` on that of
 a control group, `process.*` on that of a process (`process.pid`, `process.creation.time`) if it
 belongs to an observed service or is heavy, else on that of `{other}`. Everything else is told of the
-service instance.
+service instance. In Prometheus `job` and `instance` are those of the service instance, and of the host
+and its control groups those of the scrape.
 
 This page is made from the table of instruments; do not edit it.
 ";

@@ -77,7 +77,7 @@ fn faults(query: &str, known: &BTreeMap<String, Metric>) -> Vec<String> {
         let mut fits: BTreeSet<String> = PLACE.iter().map(|label| (*label).to_owned()).collect();
         match metric {
             Some(metric) => fits.extend(metric.labels.iter().cloned()),
-            None if name == "target_info" => {}
+            None if ["target_info", "up"].contains(&name.as_str()) => {}
             None => faults.push(format!("no metric {name}")),
         }
         if histogram.is_some_and(|(_, part)| part == "_bucket") {

@@ -1,7 +1,7 @@
 //! What was read of USE to what is shown: the difference from one round to the next, of the host and
 //! of each service. Reads snapshots, so that what is shown is what is exported.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::model::{Host, Usage};
@@ -38,6 +38,8 @@ type Counted = (Arc<Resource>, &'static str, Arc<[Attribute]>);
 #[derive(Debug, Default)]
 pub struct Meter {
     before: HashMap<Counted, f64>,
+    /// How long each process had run.
+    ran: HashMap<Arc<Resource>, f64>,
     read: Option<Timestamp>,
     accepts: BTreeMap<Subject, Timestamp>,
     kills: BTreeMap<Subject, Timestamp>,
@@ -85,12 +87,16 @@ impl Meter {
         let elapsed = self.read.map(|before| now.since(before));
         let readings = self.readings(snapshot, elapsed);
         let groups = services_by_group(snapshot);
+        let ended = self.ended(&readings);
         let mut sums = Sums::default();
         let mut look = Look::default();
         for (resource, reading) in &readings {
             if let Some(service) = text_of(&resource.attributes, key::SERVICE_NAME) {
                 let usage = look.services.entry(Arc::clone(&service)).or_default();
                 sums.queue(&service, reading);
+                if reading.is(&process::PROCESS_MEMORY_USAGE) && ended.contains(*resource) {
+                    continue;
+                }
                 self.service(usage, service, reading, now);
             } else if let Some(id) = text_of(&resource.attributes, key::CONTAINER_ID) {
                 for service in groups.get(&id).into_iter().flatten() {
@@ -158,6 +164,24 @@ impl Meter {
         readings
     }
 
+    /// Processes that do not run on: their last values stand in snapshots until they are exported.
+    fn ended<'a>(
+        &mut self,
+        readings: &[(&'a Arc<Resource>, Reading<'a>)],
+    ) -> HashSet<&'a Arc<Resource>> {
+        let uptimes = readings.iter().filter(|(_, reading)| reading.is(&process::PROCESS_UPTIME));
+        let uptimes = uptimes.map(|(resource, reading)| (*resource, reading.value));
+        let before = std::mem::take(&mut self.ran);
+        let mut ended = HashSet::new();
+        for (resource, uptime) in uptimes {
+            if before.get(resource) == Some(&uptime) {
+                ended.insert(resource);
+            }
+            self.ran.insert(Arc::clone(resource), uptime);
+        }
+        ended
+    }
+
     fn host(&mut self, host: &mut Host, sums: &mut Sums, reading: &Reading<'_>, now: Timestamp) {
         let value = reading.value;
         if reading.is(&cpu::SYSTEM_CPU_TIME) {
@@ -176,9 +200,9 @@ impl Meter {
             let device = text_of(reading.attributes, key::SYSTEM_DEVICE).unwrap_or_default();
             *sums.disks.entry(device).or_default() += value;
         } else if reading.is(&pressure::STETH_SYSTEM_PRESSURE_STALL_TIME) {
-            let is_partial = reading.has(key::STETH_PRESSURE_SCOPE, "some");
+            let of_some = reading.has(key::STETH_PRESSURE_SCOPE, "some");
             for (part, resource) in host.pressure.iter_mut().zip(["cpu", "memory", "io"]) {
-                if is_partial && reading.has(key::STETH_RESOURCE, resource) {
+                if of_some && reading.has(key::STETH_RESOURCE, resource) {
                     *part = Some(value);
                 }
             }
@@ -238,25 +262,21 @@ fn group(usage: &mut Usage, reading: &Reading<'_>) {
 
 impl Sums {
     fn queue(&mut self, service: &Arc<str>, reading: &Reading<'_>) {
-        let part = match () {
-            () if reading.is(&events::STETH_TCP_ACCEPT_QUEUE_USAGE) => 0,
-            () if reading.is(&events::STETH_TCP_ACCEPT_QUEUE_LIMIT) => 1,
-            () => return,
-        };
+        let both: [&'static Instrument; 2] =
+            [&events::STETH_TCP_ACCEPT_QUEUE_USAGE, &events::STETH_TCP_ACCEPT_QUEUE_LIMIT];
+        let Some(place) = both.iter().position(|instrument| reading.is(instrument)) else { return };
         let port = reading.attributes.iter().find(|(key, _)| *key == key::SERVER_PORT);
         let queue = (Arc::clone(service), port.map(|(_, port)| port.clone()));
-        if let Some(part) = self.queues.entry(queue).or_default().get_mut(part) {
+        if let Some(part) = self.queues.entry(queue).or_default().get_mut(place) {
             *part += reading.value;
         }
     }
 
     fn group(&mut self, id: Arc<str>, reading: &Reading<'_>) {
-        let part = match () {
-            () if reading.is(&container::CONTAINER_MEMORY_WORKING_SET) => 0,
-            () if reading.is(&container::STETH_CONTAINER_MEMORY_LIMIT) => 1,
-            () => return,
-        };
-        if let Some(part) = self.groups.entry(id).or_default().get_mut(part) {
+        let both: [&'static Instrument; 2] =
+            [&container::CONTAINER_MEMORY_WORKING_SET, &container::STETH_CONTAINER_MEMORY_LIMIT];
+        let Some(place) = both.iter().position(|instrument| reading.is(instrument)) else { return };
+        if let Some(part) = self.groups.entry(id).or_default().get_mut(place) {
             *part += reading.value;
         }
     }
@@ -288,7 +308,7 @@ impl Sums {
 }
 
 fn is_shown(instrument: &'static Instrument) -> bool {
-    let shown: [&'static Instrument; 24] = [
+    let shown: [&'static Instrument; 25] = [
         &cpu::SYSTEM_CPU_TIME,
         &memory::SYSTEM_MEMORY_LINUX_AVAILABLE,
         &memory::SYSTEM_MEMORY_LIMIT,
@@ -302,6 +322,7 @@ fn is_shown(instrument: &'static Instrument) -> bool {
         &tcp::STETH_SYSTEM_TCP_LISTEN_OVERFLOWS,
         &process::PROCESS_CPU_TIME,
         &process::PROCESS_MEMORY_USAGE,
+        &process::PROCESS_UPTIME,
         &scheduler::STETH_CPU_RUN_QUEUE_TIME,
         &offcpu::STETH_OFF_CPU_TIME,
         &events::STETH_TCP_RETRANSMITS,

@@ -168,6 +168,23 @@ fn what_happened_at_an_instant_stays_for_a_while() {
 }
 
 #[test]
+fn memory_of_a_process_that_does_not_run_on_is_not_held() {
+    let process = |pid: &'static str, uptime: i64| {
+        let who = [(key::SERVICE_NAME, "shop"), (key::SERVICE_INSTANCE_ID, pid)];
+        let (held, ran) = (&process::PROCESS_MEMORY_USAGE, &process::PROCESS_UPTIME);
+        of(&who, &[(held, &[], 1000), (ran, &[], uptime * SECOND)])
+    };
+    let check = |rounds: Vec<Vec<ResourceMetrics>>, expect: Option<u64>| {
+        assert_eq!(looked(rounds).services["shop"].memory, expect);
+    };
+    check(vec![vec![process("a", 1), process("b", 5)]], Some(2000));
+    let again =
+        |a| vec![vec![process("a", 1), process("b", 5)], vec![process("a", a), process("b", 7)]];
+    check(again(3), Some(2000));
+    check(again(1), Some(1000));
+}
+
+#[test]
 fn without_a_round_the_last_look_stands() {
     let mut meter = Meter::default();
     let round = |n: i64| Snapshot {
