@@ -340,7 +340,9 @@ impl Book {
     fn weigh(&mut self, owners: &mut dyn Owners) {
         let Self { processes, last, now, own, config, counters, .. } = self;
         let elapsed = last.map_or(0, |last| now.monotonic.since(last.monotonic).0);
-        for (key, process) in processes.iter_mut().filter(|(_, process)| !process.own) {
+        let others =
+            processes.iter_mut().filter(|(_, process)| !process.own && process.is_program());
+        for (key, process) in others {
             let Weight { cpu, memory } = process.weight;
             let is_busy = elapsed > 0 && cpu as f64 >= config.heavy_cpu * elapsed as f64;
             if (is_busy && cpu > 0) || memory >= config.heavy_memory {
