@@ -83,7 +83,7 @@ static TCP_SOCKS: Cloned<Sock> = Cloned {
 
 /// By process.
 #[map]
-static TCP: HashMap<OwnerKey, Row> = HashMap::with_max_entries(ROWS, BPF_F_NO_PREALLOC);
+static TCP: HashMap<OwnerKey, Row> = HashMap::with_max_entries(ROWS, 0);
 /// To insert from (0), and of sockets of nobody (1).
 #[map]
 static TCP_OTHER: Array<Row> = Array::with_max_entries(2, 0);

@@ -23,7 +23,7 @@ use crate::usage::{
 /// How long anybody waits for a round.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Without a round for so long, families may empty what would overflow.
-const BETWEEN: Duration = Duration::from_secs(1);
+const BETWEEN: Duration = Duration::from_millis(250);
 /// The nice value of the thread: what it reads can wait, what it observes should not.
 const MODESTY: i32 = 5;
 

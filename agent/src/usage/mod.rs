@@ -47,7 +47,7 @@ pub trait Probe: Send {
     /// These processes are told by themselves: worth reading more of than of others.
     fn want(&mut self, _processes: &[ProcKey]) {}
 
-    /// Called about once a second between rounds: takes what would overflow until the next.
+    /// Called a few times a second between rounds: takes what would overflow until the next.
     fn between(&mut self, _tables: &mut dyn Tables) {}
 
     /// Reads everything once. What was put into the sink counts even if the outcome is an error: a

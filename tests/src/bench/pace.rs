@@ -8,7 +8,7 @@ use crate::program::connect;
 /// The processor it runs on; the server has the other.
 const PROCESSOR: usize = 1;
 /// Requests a second: well below what one connection can take.
-pub(super) const RATE: f64 = 20_000.0;
+pub(super) const RATE: f64 = 5_000.0;
 
 /// What was seen.
 #[derive(Clone, Copy, Debug)]

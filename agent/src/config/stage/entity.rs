@@ -29,8 +29,9 @@ impl From<&Config> for entity::Config {
 
 /// What a process used until its end is told at the next round: it is remembered until then.
 fn grace(interval: Duration) -> Nanos {
-    let least = entity::Config::default().process_grace.0;
-    Nanos(least.saturating_add(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX)))
+    let round = interval + Duration::from_secs(2);
+    let least = entity::Config::default().process_grace;
+    least.max(Nanos(u64::try_from(round.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// Which request paths are counted.

@@ -278,9 +278,19 @@ impl Book {
             now: now.wall,
             whole: process.whole,
         };
-        let Some(gain) = process.account.take(which, amount, *round, origin, OWNER_SERIES) else {
-            counters.refused += 1;
-            return;
+        // What is told of the instance alone, and came as a difference, needs no account of the process.
+        let gain = match amount {
+            Amount::Add(more) if !which.instrument.is_of_process() => Gain::More(more),
+            Amount::AddHistogram(values) if !which.instrument.is_of_process() => {
+                Gain::Values(values)
+            }
+            amount => match process.account.take(which, amount, *round, origin, OWNER_SERIES) {
+                Some(gain) => gain,
+                None => {
+                    counters.refused += 1;
+                    return;
+                }
+            },
         };
         if let Gain::More(Number::Int(more)) = gain
             && std::ptr::eq(which.instrument, &raw const instrument::PROCESS_CPU_TIME)

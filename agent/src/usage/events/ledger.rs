@@ -9,7 +9,7 @@ use super::super::{Reason, Table, Tables};
 
 /// Rounds without a change after which a row is given back. What is added to it in the instant between
 /// the last look and that is lost.
-const STILL: u32 = 60;
+const STILL: u32 = 12;
 
 /// A row that only grows.
 pub(super) trait Counts: FromBytes + Copy + PartialEq {
@@ -21,7 +21,8 @@ pub(super) trait Counts: FromBytes + Copy + PartialEq {
 
 #[derive(Debug)]
 struct Held<R> {
-    row: R,
+    // Rows are large: a table of them in place doubles by megabytes.
+    row: Box<R>,
     round: u32,
     changed: u32,
 }
@@ -56,12 +57,12 @@ where
         tables: &mut dyn Tables,
         mut each: impl FnMut(&K, &R, &R),
     ) -> Result<(), Reason> {
-        let mut now: HashMap<K, R> = HashMap::new();
+        let mut now: HashMap<K, Box<R>> = HashMap::new();
         tables.rows(self.table, &mut |key, value| {
             let (Ok(key), Ok(row)) = (K::read_from_bytes(key), R::read_from_bytes(value)) else {
                 return;
             };
-            now.entry(key).and_modify(|sum| sum.merge(&row)).or_insert(row);
+            now.entry(key).and_modify(|sum| sum.merge(&row)).or_insert_with(|| Box::new(row));
         })?;
         self.round += 1;
         let Self { held, round, .. } = self;
