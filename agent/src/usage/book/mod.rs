@@ -284,13 +284,14 @@ impl Book {
             Amount::AddHistogram(values) if !which.instrument.is_of_process() => {
                 Gain::Values(values)
             }
-            amount => match process.account.take(which, amount, *round, origin, OWNER_SERIES) {
-                Some(gain) => gain,
-                None => {
+            amount => {
+                let account = &mut process.account;
+                let Some(gain) = account.take(which, amount, *round, origin, OWNER_SERIES) else {
                     counters.refused += 1;
                     return;
-                }
-            },
+                };
+                gain
+            }
         };
         if let Gain::More(Number::Int(more)) = gain
             && std::ptr::eq(which.instrument, &raw const instrument::PROCESS_CPU_TIME)
