@@ -187,7 +187,8 @@ fn connects_in_vain_are_counted_by_what_they_met() -> anyhow::Result<()> {
         let all = metrics.sum("steth_tcp_connect_failures_total", &[("job", service)]);
         let labels = [("job", service), ("error_type", error)];
         let named = metrics.sum("steth_tcp_connect_failures_total", &labels);
-        assert_eq!((named, all), (count, count), "{service}");
+        let told: Vec<_> = metrics.of("steth_tcp_connect_failures_total", &[]).collect();
+        assert_eq!((named, all), (count, count), "{service}: {told:?}");
         assert_eq!(metrics.asked(service, &[]), 0, "{service}: no request was made");
     }
     Ok(())
