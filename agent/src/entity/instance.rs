@@ -145,8 +145,9 @@ impl Instance {
         Self { identity, declared, ..Self::default() }
     }
 
-    /// Facts have changed: the resource is made anew when it is asked for.
-    pub(super) fn changed(&mut self) {
+    /// Another version runs: the resource is made anew when it is asked for. Nothing else changes one that
+    /// was told: its series would be taken for others, and their counts be added up.
+    pub(super) fn renewed(&mut self) {
         self.resource.take();
     }
 
@@ -285,6 +286,22 @@ mod tests {
         assert!(Uuid::parse_str(&ids[0]).is_ok_and(|u| u.get_version_num() == 5));
         let said = Identity { instance: Some("i-1".to_owned()), ..Identity::default() };
         assert_eq!(said.id(&machine()), "i-1");
+    }
+
+    #[test]
+    fn a_resource_that_was_told_changes_with_the_version_only() {
+        let (ground, mut instance) = (Ground::default(), Instance::default());
+        let has = |instance: &Instance, key| {
+            instance.resource(&ground).attributes.iter().any(|(known, _)| *known == key)
+        };
+        assert!(!has(&instance, key::PROCESS_EXECUTABLE_PATH));
+        instance.path.learn("/bin/a");
+        assert!(!has(&instance, key::PROCESS_EXECUTABLE_PATH));
+        instance.version = Some("2".to_owned());
+        instance.renewed();
+        assert!(
+            has(&instance, key::SERVICE_VERSION) && has(&instance, key::PROCESS_EXECUTABLE_PATH)
+        );
     }
 
     #[test]

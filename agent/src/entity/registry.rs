@@ -377,7 +377,6 @@ impl Registry {
             instance.path.learn(path);
         }
         instance.language = instance.language.or(process.toolchain.language());
-        instance.changed();
     }
 
     fn join(&mut self, pid: Pid, serial: u64, entity: EntityId, excluded: bool) -> EntityId {

@@ -50,24 +50,17 @@ impl Registry {
             None => self.insert(identity),
         };
         if let Some(instance) = self.instances.get_mut(&entity) {
-            let mut changed = false;
             instance.ruled |= is_ruled;
             if !named.executable.is_empty() {
-                changed |= instance.executable.learn(&named.executable);
+                instance.executable.learn(&named.executable);
             }
             if let Some(path) = path {
-                changed |= instance.path.learn(path);
+                instance.path.learn(path);
             }
+            instance.language = instance.language.or(named.language);
             if version.is_some() && instance.version != version {
                 instance.version = version;
-                changed = true;
-            }
-            if named.language.is_some() && instance.language.is_none() {
-                instance.language = named.language;
-                changed = true;
-            }
-            if changed {
-                instance.changed();
+                instance.renewed();
             }
         }
         entity
