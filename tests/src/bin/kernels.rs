@@ -16,7 +16,7 @@ use steth_tests::kernels::machine::{self, Machine};
 use steth_tests::kernels::report::Task;
 use steth_tests::kernels::suite::{ALL, Asked, Suite, TierChoice};
 use steth_tests::kernels::verdict::Demand;
-use steth_tests::kernels::{guest, initramfs, load, report, verdict};
+use steth_tests::kernels::{guest, initramfs, limited, load, report, verdict};
 
 /// Loads the agent on Debian's kernels under QEMU and compares its counts of 100 requests with the server's and the client's.
 #[derive(Debug, Parser)]
@@ -64,6 +64,7 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some(guest::ROLE_SERVER) => load::server::run().map(|()| ExitCode::SUCCESS),
         Some(guest::ROLE_CLIENT) => load::client::run().map(|()| ExitCode::SUCCESS),
+        Some(limited::ROLE_BURNER) => limited::burn().map(|()| ExitCode::SUCCESS),
         _ => match Arguments::try_parse() {
             Ok(arguments) => on_host(&arguments),
             Err(error) => {

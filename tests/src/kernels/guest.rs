@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::initramfs;
+use super::limited;
 use super::load;
 use super::report::{Kernel, Outcome, PREFIX, Report, Tally, Task};
 use super::system;
@@ -121,6 +122,9 @@ fn smoke(outcome: &mut Outcome) -> Result<()> {
         Err(error) => outcome.errors.push(format!("the client: {error:#}")),
     }
     if let Some(watcher) = watcher {
+        if let Err(error) = limited::check() {
+            outcome.errors.push(format!("{error:#}"));
+        }
         outcome.agent = Some(watcher.finish()?);
     }
     client.release()?;

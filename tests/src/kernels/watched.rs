@@ -170,7 +170,7 @@ fn missed_runs_in(fdinfo: &str) -> Option<(String, u64)> {
 }
 
 /// The body of a page of the agent.
-fn page(path: &str) -> Result<String> {
+pub fn page(path: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     // One write: `write!` would make one for each piece.
