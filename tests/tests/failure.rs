@@ -183,9 +183,10 @@ fn connects_in_vain_are_counted_by_what_they_met() -> anyhow::Result<()> {
         run(if host == "127.0.0.1" { command } else { space.inside(&command) })?;
     }
     let metrics = agent.metrics()?;
-    for (service, _, _, _, count, error) in cases {
+    for (service, host, _, _, count, error) in cases {
         let all = metrics.sum("steth_tcp_connect_failures_total", &[("job", service)]);
-        let labels = [("job", service), ("error_type", error)];
+        let reach = if host == "127.0.0.1" { "loopback" } else { "global" };
+        let labels = [("job", service), ("error_type", error), ("steth_peer_reach", reach)];
         let named = metrics.sum("steth_tcp_connect_failures_total", &labels);
         let told: Vec<_> = metrics.of("steth_tcp_connect_failures_total", &[]).collect();
         assert_eq!((named, all), (count, count), "{service}: {told:?}");

@@ -179,6 +179,8 @@ pub const STETH_CONNECTION_ROLE: Key = Key("steth.connection.role");
 pub const STETH_SOCKET_STATE: Key = Key("steth.socket.state");
 /// Which limit was met.
 pub const STETH_LIMIT_KIND: Key = Key("steth.limit.kind");
+/// How far away the other end is, by the class of its address.
+pub const STETH_PEER_REACH: Key = Key("steth.peer.reach");
 /// What a request to a block device did.
 pub const STETH_DISK_OPERATION: Key = Key("steth.disk.operation");
 /// What memory was looked for.
@@ -316,6 +318,7 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_CONNECTION_ROLE, Type::Text),
     (STETH_SOCKET_STATE, Type::Text),
     (STETH_LIMIT_KIND, Type::Text),
+    (STETH_PEER_REACH, Type::Text),
     (STETH_DISK_OPERATION, Type::Text),
     (STETH_RECLAIM_KIND, Type::Text),
     (STETH_CGROUP_NAME, Type::Text),

@@ -130,7 +130,7 @@ impl Pipeline {
                 let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));
                 if self.entities.watched(pid, begun) {
                     let entity = self.entities.of(pid, begun);
-                    self.red.connect_failed(entity, connect_fault(failed.errno), failed.peer.port);
+                    self.red.connect_failed(entity, connect_fault(failed.errno), &failed.peer);
                 }
             }
             _ => {

@@ -6,6 +6,7 @@
 
 mod hash;
 mod label;
+mod reach;
 mod server;
 mod service;
 
@@ -28,6 +29,7 @@ use crate::protocol::{Authority, Exchange, Fault, Method, Role};
 
 use hash::ByNumber;
 use label::Labels;
+use reach::Reach;
 use route::{Change, Minting, Pattern, RouteId, Rules};
 use server::ServerId;
 use service::{Now, Phase, Service};
@@ -216,9 +218,9 @@ impl Red {
     }
 
     /// Counts a connect that came to nothing.
-    pub fn connect_failed(&mut self, entity: EntityId, fault: Fault, port: u16) {
+    pub fn connect_failed(&mut self, entity: EntityId, fault: Fault, peer: &Peer) {
         let service = live(&mut self.services, entity, &mut self.counters);
-        service.connect_failed(fault, port, self.now);
+        service.connect_failed((fault, peer.port, Reach::of(peer.address)), self.now);
     }
 
     /// What is in flight and open at this moment; replaces what was said before.

@@ -11,10 +11,13 @@ use crate::protocol::{Exchange, Fault, Method, Role};
 
 use super::hash::ByNumber;
 use super::label::{self, Labels};
+use super::reach::Reach;
 use super::route::{Change, OTHER, RouteId, Routes};
 use super::server::{ServerId, Servers};
 
-/// Kinds of failed connects (why and which port) that one service may have.
+/// Why a connect failed, to which port, and how far away.
+type Failure = (Fault, u16, Reach);
+/// Kinds of failed connects that one service may have.
 const FAILURES: usize = 64;
 
 /// How far a service is on its way out.
@@ -109,7 +112,7 @@ pub(super) struct Service {
     /// For all that there is no room for, by role.
     pub(super) overflow: [Option<Box<Series>>; 2],
     moved: Vec<Moved>,
-    failures: BTreeMap<Option<(Fault, u16)>, (u64, WallTime)>,
+    failures: BTreeMap<Option<Failure>, (u64, WallTime)>,
     pub(super) active: BTreeMap<Method, (i64, WallTime)>,
     pub(super) open: BTreeMap<(ServerId, bool), (i64, WallTime)>,
 }
@@ -215,8 +218,8 @@ impl Service {
     }
 
     /// Counts a connect that came to nothing.
-    pub(super) fn connect_failed(&mut self, fault: Fault, port: u16, now: Now) {
-        let key = Some((fault, port));
+    pub(super) fn connect_failed(&mut self, failure: Failure, now: Now) {
+        let key = Some(failure);
         let known = self.failures.contains_key(&key) || self.failures.len() < FAILURES;
         let key = if known { key } else { None };
         self.failures.entry(key).or_insert((0, now.since)).0 += 1;
@@ -317,9 +320,10 @@ impl Service {
         push(&metric::HTTP_CLIENT_OPEN_CONNECTIONS, open.collect());
         let failures = self.failures.iter().map(|(failure, (number, start))| {
             let attributes = match failure {
-                Some((fault, port)) => vec![
+                Some((fault, port, reach)) => vec![
                     (key::ERROR_TYPE, Value::Static(label::error_type(*fault))),
                     (key::SERVER_PORT, Value::Int((*port).into())),
+                    (key::STETH_PEER_REACH, Value::Static(reach.name())),
                 ],
                 None => label::overflow().to_vec(),
             };

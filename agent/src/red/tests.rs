@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::event::{ConnId, Pid, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::metric::instrument::http as metric;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Value};
@@ -339,7 +339,7 @@ fn series_begin_before_what_they_count() {
 fn a_retired_service_tells_its_last_points_then_its_end_then_nothing() {
     let mut red = red(Config::default());
     red.observe(ONE, &exchange(Role::Server, "/users/7", Some(200)));
-    red.connect_failed(ONE, Fault::Refused, 81);
+    red.connect_failed(ONE, Fault::Refused, &at_port(81));
     red.retire(ONE);
     let states = |red: &Red| {
         ["http.server.request.duration", "steth.tcp.connect.failures"].map(|name| {
@@ -401,16 +401,23 @@ fn gauges_are_as_of_now_and_fall_to_zero() {
     assert_eq!(told(&red, TWO, "http.client.open_connections").len(), 2);
 }
 
+fn at_port(port: u16) -> Peer {
+    Peer { port, ..Peer::default() }
+}
+
 #[test]
-fn failed_connects_are_counted_by_why_and_port() {
+fn failed_connects_are_counted_by_why_port_and_reach() {
     let mut red = red(Config::default());
-    red.connect_failed(ONE, Fault::Refused, 81);
-    red.connect_failed(ONE, Fault::Refused, 81);
+    red.connect_failed(ONE, Fault::Refused, &at_port(81));
+    red.connect_failed(ONE, Fault::Refused, &at_port(81));
     for port in 0..1000 {
-        red.connect_failed(ONE, Fault::Timeout, port);
+        red.connect_failed(ONE, Fault::Timeout, &at_port(port));
     }
     let points = told(&red, ONE, "steth.tcp.connect.failures");
-    assert!(points.contains(&("error.type=connection_refused server.port=81".into(), "2".into())));
+    assert!(points.contains(&(
+        "error.type=connection_refused server.port=81 steth.peer.reach=loopback".into(),
+        "2".into()
+    )));
     let sum: u64 = points.iter().map(|(_, number)| number.parse::<u64>().unwrap()).sum();
     assert_eq!((sum, points.len()), (1002, 65));
 }

@@ -45,7 +45,7 @@ crate::instruments! {
         asks "Do connections pile up?";
     STETH_TCP_CONNECT_FAILURES: counter, "steth.tcp.connect.failures", "{connection}",
         "Connects that came to nothing.",
-        by [ERROR_TYPE, SERVER_PORT],
+        by [ERROR_TYPE, SERVER_PORT, STETH_PEER_REACH],
         from "sockets",
         asks "Can this service reach those it needs?";
 }
