@@ -25,9 +25,20 @@ pub const OPAQUE_AFTER: u8 = 4;
 pub const EXEC_ARGS: usize = 512;
 /// Bytes of a new program's environment that cross to userspace.
 pub const EXEC_ENV: usize = 4096;
-/// Bytes of the event ring unless userspace asks for another size. The agent maps it twice, which
-/// shows in its resident size.
+/// Bytes of all rings of connections together, unless userspace asks for another size. The agent maps
+/// each twice, which shows in its resident size.
 pub const RING_BYTES: u32 = 4 << 20;
+/// Places for rings of connections; a power of two.
+pub const RINGS: usize = 8;
+/// A connection's place among them. Ids have the processor that the connection was met on in their
+/// lowest byte: two processors seldom write to one ring, and a connection's records keep their order.
+#[expect(clippy::cast_possible_truncation, reason = "the mask leaves fewer bits than are cut off")]
+#[inline]
+pub const fn ring_place(conn: u64) -> u32 {
+    (conn & (RINGS as u64 - 1)) as u32
+}
+/// Bytes of the ring of processes that begin and end.
+pub const LIVES_BYTES: u32 = 1 << 20;
 /// Places in the verdict table.
 pub const VERDICTS: u32 = 1 << 14;
 

@@ -4,19 +4,20 @@ use core::ffi::c_void;
 
 use agent_common::{
     counter::Counter,
-    limit::{SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL},
+    limit::{SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL, ring_place},
     record::{self, Close, End, Kind, Segment, flag},
 };
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::generated::{bpf_probe_read_user, bpf_ringbuf_output},
+    helpers::generated::{bpf_probe_read_user, bpf_ringbuf_output, bpf_ringbuf_query},
+    maps::ring_buf::RingBufEntry,
 };
 
 use crate::{
     capture::IN,
     conn::Conn,
     kread::bound,
-    maps::{self, EVENTS},
+    maps::{self, EVENTS, Ring},
     user::{LOOK, rewind, step},
 };
 
@@ -25,14 +26,32 @@ const LOOK_EVERY: u64 = 64;
 
 /// How a record is to be submitted: quietly, since userspace comes by on its own, unless it is late.
 #[inline(always)]
-fn wake(written: u64) -> u64 {
+fn wake(ring: *mut c_void, written: u64) -> u64 {
+    let high = u64::from(maps::watch().get(|w| &w.high_water));
+    // SAFETY: the verifier knows the ring.
     if written & (LOOK_EVERY - 1) == 0
-        && EVENTS.query(BPF_RB_AVAIL_DATA.into()) > u64::from(maps::watch().get(|w| &w.high_water))
+        && unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA.into()) } > high
     {
         BPF_RB_FORCE_WAKEUP.into()
     } else {
         BPF_RB_NO_WAKEUP.into()
     }
+}
+
+#[inline(always)]
+fn ring(conn: &Conn) -> Option<&'static Ring> {
+    EVENTS.get(ring_place(conn.pair.conn))
+}
+
+#[inline(always)]
+fn address(ring: &Ring) -> *mut c_void {
+    core::ptr::from_ref(ring).cast_mut().cast()
+}
+
+/// Room for a record of this connection.
+#[inline(always)]
+pub(crate) fn reserve<T: 'static>(conn: &Conn) -> Option<RingBufEntry<T>> {
+    ring(conn)?.reserve_untyped::<T>(0)
 }
 
 const PAIR: u64 = size_of::<record::Pair>() as u64;
@@ -42,16 +61,17 @@ const PAIR: u64 = size_of::<record::Pair>() as u64;
 pub(crate) fn pair(conn: &mut Conn, end: End, errno: u16) {
     conn.pair.end = end as u8;
     conn.pair.errno = errno;
-    let flags = wake(maps::count(Counter::ExchangesSeen, 1));
+    let seen = maps::count(Counter::ExchangesSeen, 1);
+    let Some(ring) = ring(conn) else {
+        maps::count(Counter::LostRingExchange, 1);
+        return;
+    };
+    let ring = address(ring);
+    let flags = wake(ring, seen);
     let len = u64::from(conn.pair.ask_head) + u64::from(conn.pair.answer_head);
     // SAFETY: the state is one block of at least PAIR + 1023 bytes.
     let failed = unsafe {
-        bpf_ringbuf_output(
-            (&raw const EVENTS).cast_mut().cast::<c_void>(),
-            (&raw mut *conn).cast::<c_void>(),
-            PAIR + bound(len, 1023),
-            flags,
-        )
+        bpf_ringbuf_output(ring, (&raw mut *conn).cast::<c_void>(), PAIR + bound(len, 1023), flags)
     };
     if failed != 0 {
         maps::count(Counter::LostRingExchange, 1);
@@ -61,7 +81,7 @@ pub(crate) fn pair(conn: &mut Conn, end: End, errno: u16) {
 /// Writes how a followed connection ended, or how far it has come.
 #[inline(always)]
 pub(crate) fn close(conn: &Conn, errno: u16, time: u64) {
-    let Some(mut entry) = EVENTS.reserve::<Close>(0) else {
+    let Some(mut entry) = reserve::<Close>(conn) else {
         maps::count(Counter::LostRingClose, 1);
         return;
     };
@@ -173,7 +193,11 @@ unsafe fn header(at: *mut Segment, conn: &Conn, len: u64) {
 
 #[inline(never)]
 fn write_small(conn: &Conn, len: u64) -> u32 {
-    let Some(mut entry) = EVENTS.reserve::<Small>(0) else {
+    let Some(ring) = ring(conn) else {
+        maps::count(Counter::LostRingSegment, 1);
+        return 1;
+    };
+    let Some(mut entry) = ring.reserve_untyped::<Small>(0) else {
         maps::count(Counter::LostRingSegment, 1);
         return 1;
     };
@@ -191,13 +215,17 @@ fn write_small(conn: &Conn, len: u64) -> u32 {
         // SAFETY: as above.
         unsafe { unseen(&raw mut (*at).header) };
     }
-    entry.submit(wake(maps::count(Counter::SegmentsSeen, 1)));
+    entry.submit(wake(address(ring), maps::count(Counter::SegmentsSeen, 1)));
     u32::from(failed != 0)
 }
 
 #[inline(never)]
 fn write_large(conn: &Conn, len: u64) -> u32 {
-    let Some(mut entry) = EVENTS.reserve::<Large>(0) else {
+    let Some(ring) = ring(conn) else {
+        maps::count(Counter::LostRingSegment, 1);
+        return 1;
+    };
+    let Some(mut entry) = ring.reserve_untyped::<Large>(0) else {
         maps::count(Counter::LostRingSegment, 1);
         return 1;
     };
@@ -215,7 +243,7 @@ fn write_large(conn: &Conn, len: u64) -> u32 {
         // SAFETY: as above.
         unsafe { unseen(&raw mut (*at).header) };
     }
-    entry.submit(wake(maps::count(Counter::SegmentsSeen, 1)));
+    entry.submit(wake(address(ring), maps::count(Counter::SegmentsSeen, 1)));
     u32::from(failed != 0)
 }
 

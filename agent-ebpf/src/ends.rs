@@ -225,7 +225,7 @@ fn ended(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2], fin: u
 
 #[inline(always)]
 fn connect_failed(conn: &Conn, errno: u16, time: u64) {
-    let Some(mut entry) = maps::EVENTS.reserve::<ConnectFailed>(0) else {
+    let Some(mut entry) = emit::reserve::<ConnectFailed>(conn) else {
         maps::count(Counter::LostRingConnect, 1);
         return;
     };

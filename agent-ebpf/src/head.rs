@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use agent_common::{
     limit::{ANSWER_HEAD, ASK_HEAD},
-    scan::{MARK, has_return},
+    scan::{MARK, STEP, has_empty_line},
     signature::{Class, SIGNATURES, Signature},
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
@@ -167,14 +167,14 @@ fn scan_eight(conn: &mut Conn) -> u32 {
     if at >= u64::from(conn.pair.ask_head) {
         return 1;
     }
-    conn.call.left = at + 8;
-    if has_return(eight(conn, at)) == 0 { 0 } else { find_mark(conn) }
+    conn.call.left = at + STEP;
+    if has_empty_line(eight(conn, at)) == 0 { 0 } else { find_mark(conn) }
 }
 
-/// Looks for the mark in the eight bytes before `call.left`, and three behind.
+/// Looks for the mark, which has its `\n\r` in the word that was looked at.
 #[inline(never)]
 fn find_mark(conn: &mut Conn) -> u32 {
-    let at = conn.call.left - 8;
+    let at = (conn.call.left - STEP).saturating_sub(1);
     let mut j = 0;
     while j < 8 {
         if eight(conn, at + j) as u32 == MARK {
@@ -197,7 +197,7 @@ pub(crate) fn scan_ask(conn: &mut Conn, from: u64) -> u32 {
     if conn.marked == 0 {
         conn.call.left = from.saturating_sub(3);
         let mut i = 0;
-        while i < 66 {
+        while i < ASK_HEAD as u64 / STEP + 2 {
             if scan_eight(conn) != 0 {
                 break;
             }

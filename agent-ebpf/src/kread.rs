@@ -68,13 +68,13 @@ pub(crate) fn pick<T: Copy>(of: [T; 2], index: u8) -> T {
     if index == 0 { first } else { second }
 }
 
-/// A number from user memory; 0 where there is none.
+/// Two numbers that stand together in user memory; 0 where there are none.
 #[inline(always)]
-pub(crate) fn user_u64(at: u64) -> u64 {
-    let mut value = 0u64;
-    // SAFETY: the helper checks the address; `value` is ours.
-    unsafe { bpf_probe_read_user((&raw mut value).cast::<c_void>(), 8, at as *const c_void) };
-    value
+pub(crate) fn user_two(at: u64) -> [u64; 2] {
+    let mut values = [0u64; 2];
+    // SAFETY: the helper checks the address; `values` is ours.
+    unsafe { bpf_probe_read_user((&raw mut values).cast::<c_void>(), 16, at as *const c_void) };
+    values
 }
 
 /// `value & mask`, in a way that the compiler cannot undo before the verifier has seen it.

@@ -36,7 +36,7 @@ struct Entry {
 /// A program began.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn process_exec(ctx: BtfTracePointContext) -> i32 {
-    let Some(mut entry) = maps::EVENTS.reserve::<Entry>(0) else {
+    let Some(mut entry) = maps::LIVES.reserve::<Entry>(0) else {
         maps::count(Counter::LostRingProcess, 1);
         return 0;
     };
@@ -116,7 +116,7 @@ pub(crate) fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if parent == child {
         return 0;
     }
-    let Some(mut entry) = maps::EVENTS.reserve::<Fork>(0) else {
+    let Some(mut entry) = maps::LIVES.reserve::<Fork>(0) else {
         maps::count(Counter::LostRingProcess, 1);
         return 0;
     };
@@ -140,7 +140,7 @@ pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
     if live != 0 {
         return 0;
     }
-    let Some(mut entry) = maps::EVENTS.reserve::<Exit>(0) else {
+    let Some(mut entry) = maps::LIVES.reserve::<Exit>(0) else {
         maps::count(Counter::LostRingProcess, 1);
         return 0;
     };

@@ -7,7 +7,7 @@ use agent_common::{
     signature::{SIGNATURES, Signature},
 };
 use aya_ebpf::{
-    btf_maps::SkStorage,
+    btf_maps::{ArrayOfMaps, RingBuf as RingOf, SkStorage},
     helpers::generated::bpf_sk_storage_get,
     macros::{btf_map, map},
     maps::{Array, HashMap, PerCpuArray, RingBuf},
@@ -29,9 +29,17 @@ pub(crate) static CONNS_BY_SOCK: HashMap<u64, Conn> =
 #[map]
 pub(crate) static EMPTY_CONN: Array<Conn> = Array::with_max_entries(1, 0);
 
-/// Everything that goes to userspace.
+/// A ring of connections; userspace makes them, of a size of its own.
+pub(crate) type Ring = RingOf<(), 4096>;
+
+/// What is told of connections. A line that two processors write in turns is dear: each connection
+/// keeps to one ring, that of the processor it was met on.
+#[btf_map]
+pub(crate) static EVENTS: ArrayOfMaps<Ring, { limit::RINGS }> = ArrayOfMaps::new();
+
+/// What is told of processes.
 #[map]
-pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(limit::RING_BYTES, 0);
+pub(crate) static LIVES: RingBuf = RingBuf::with_byte_size(limit::LIVES_BYTES, 0);
 
 /// `agent_common::counter`.
 #[map]

@@ -4,7 +4,7 @@ use agent_common::limit::PIECES;
 
 use crate::{
     conn::Conn,
-    kread::{Memory, user_u64},
+    kread::{Memory, user_two},
     maps,
 };
 
@@ -57,8 +57,7 @@ pub(crate) unsafe fn find<M: Memory>(regs: *const u8, conn: &mut Conn) {
 
 #[inline(always)]
 fn message(conn: &mut Conn, header: u64) {
-    conn.call.vector = user_u64(header + 16);
-    conn.call.pieces = user_u64(header + 24);
+    [conn.call.vector, conn.call.pieces] = user_two(header + 16);
 }
 
 /// Goes to the first piece.
@@ -82,7 +81,5 @@ pub(crate) fn step(conn: &mut Conn) {
         conn.call.len = conn.call.n;
         return;
     }
-    let at = conn.call.vector + i * 16;
-    conn.call.base = user_u64(at);
-    conn.call.len = user_u64(at + 8);
+    [conn.call.base, conn.call.len] = user_two(conn.call.vector + i * 16);
 }

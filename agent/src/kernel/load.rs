@@ -9,7 +9,7 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Array, MapData},
     programs::{BtfTracePoint, FExit, Iter, Program},
-    util::KernelVersion,
+    util::{KernelVersion, nr_cpus},
 };
 use zerocopy::IntoBytes;
 
@@ -19,6 +19,7 @@ use super::{
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, SPARE, State},
+    rings,
     sweep::Sweep,
 };
 
@@ -208,17 +209,16 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let absent = absent_hooks(&types);
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
-    let ring_bytes = match options.ring_bytes {
-        0 => RING_BYTES,
-        asked => asked.clamp(1 << 16, 1 << 30).next_power_of_two(),
-    };
+    let ring_bytes = if options.ring_bytes == 0 { RING_BYTES } else { options.ring_bytes };
+    let processors = nr_cpus().unwrap_or(1);
+    let shape = rings::Shape::of(ring_bytes.min(1 << 30), processors);
     let watch = Watch {
         own: options.own,
         ports_only: u32::from(options.ports_only),
         ports: u32::from(!options.ports.is_empty()),
         processes: 1,
         unix: u32::from(options.unix),
-        high_water: ring_bytes / 8,
+        high_water: shape.share / 8,
         reserved: 0,
         empty: u32::from(options.empty),
         spares: u32::from(spares),
@@ -227,7 +227,6 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
-        .map_max_entries("EVENTS", ring_bytes)
         .override_global("SOCK", sock.as_bytes(), true)
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
@@ -237,6 +236,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .map_err(|e| Error::Load(Box::new(e)))?;
 
     hand_over_signatures(&mut bpf)?;
+    let rings = rings::hand_over(&mut bpf, shape)?;
     let debug = Debug::listen(&mut bpf);
     let walk = missing.iter().find(|m| m.need == Need::Walk);
     let life = missing.iter().find(|m| m.need == Need::Life);
@@ -270,7 +270,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     drop(btf);
     super::trim::give_back();
-    Kernel::new(bpf, tier, reports, sweep, debug, ring_bytes, options)
+    Kernel::new(bpf, tier, reports, sweep, debug, rings, options)
 }
 
 fn report(probe: &Probe, state: State) -> Report {

@@ -1,4 +1,4 @@
-//! The kernel side once it runs: the ring, the counters, verdicts, sweeps.
+//! The kernel side once it runs: the rings, the counters, verdicts, sweeps.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use agent_common::{
 };
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, PerCpuArray},
     programs::Program,
     sys::{Stats, enable_stats},
 };
@@ -19,6 +19,7 @@ use super::{
     debug::Debug,
     load::{Error, Options, Tier},
     probe::{ALL, Report, SPARE},
+    rings::{Conns, Rings},
     sweep::Sweep,
 };
 use crate::event::{ConnId, Pid};
@@ -52,16 +53,13 @@ pub struct Kernel {
     bpf: Ebpf,
     // While it is held, the kernel counts the programs' runs and time.
     statistics: Option<OwnedFd>,
-    ring: RingBuf<MapData>,
+    rings: Rings,
     counts: PerCpuArray<MapData, u64>,
     verdicts: Array<MapData, u64>,
     processes: HashMap<MapData, u32, u8>,
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
     debug: Option<Debug>,
-    /// Bytes of the ring.
-    pub ring_bytes: u32,
-    waited: u64,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -69,18 +67,18 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    pub(crate) fn new(
+    pub(super) fn new(
         mut bpf: Ebpf,
         tier: Tier,
         reports: Vec<Report>,
         sweep: Option<Sweep>,
         debug: Option<Debug>,
-        ring_bytes: u32,
+        rings: Conns,
         options: &Options,
     ) -> Result<Self, Error> {
+        let rings = Rings::of(&mut bpf, rings)?;
         let mut take = |name| bpf.take_map(name).ok_or(Error::Map(name));
         let used = |name: &'static str| move |e| Error::MapUse(name, Box::new(e));
-        let ring = RingBuf::try_from(take("EVENTS")?).map_err(used("EVENTS"))?;
         let counts = PerCpuArray::try_from(take("COUNTS")?).map_err(used("COUNTS"))?;
         let verdicts = Array::try_from(take("VERDICTS")?).map_err(used("VERDICTS"))?;
         let processes = HashMap::try_from(take("PROCESSES")?).map_err(used("PROCESSES"))?;
@@ -95,15 +93,13 @@ impl Kernel {
         Ok(Self {
             bpf,
             statistics: None,
-            ring,
+            rings,
             counts,
             verdicts,
             processes,
             since,
             sweep,
             debug,
-            ring_bytes,
-            waited: 0,
             tier,
             reports,
         })
@@ -111,23 +107,21 @@ impl Kernel {
 
     /// Becomes readable when the kernel side asks to be read at once.
     pub fn wakes(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
+        self.rings.wakes()
     }
 
-    /// Hands over up to `most` records in the order they were written; gives how many there were.
-    pub fn drain(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
+    /// Bytes of all rings.
+    pub fn ring_bytes(&self) -> u64 {
+        self.rings.bytes()
+    }
+
+    /// Hands over about `most` records, those of one connection in the order they were written; gives
+    /// how many there were. `now` reads the monotonic clock.
+    pub fn drain(&mut self, most: usize, now: impl Fn() -> u64, each: impl FnMut(&[u8])) -> usize {
         if let Some(debug) = &mut self.debug {
             debug.pass_on();
         }
-        let (mut n, mut bytes) = (0, 0);
-        while n < most {
-            let Some(item) = self.ring.next() else { break };
-            bytes += item.len() as u64 + 8;
-            each(&item);
-            n += 1;
-        }
-        self.waited = bytes;
-        n
+        self.rings.drain(most, now, each)
     }
 
     /// Has the kernel count what its programs cost, which itself costs a little with each run.
@@ -166,9 +160,9 @@ impl Kernel {
             .sum()
     }
 
-    /// Bytes that waited in the ring when it was last drained.
+    /// Bytes that waited in the rings when they were last drained.
     pub fn waiting(&self) -> u64 {
-        self.waited
+        self.rings.waited()
     }
 
     /// Every counter of the kernel side, summed over the CPUs.

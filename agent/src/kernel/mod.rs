@@ -11,6 +11,7 @@ mod load;
 mod maps;
 pub mod offsets;
 pub mod probe;
+mod rings;
 mod sweep;
 mod trim;
 

@@ -107,7 +107,7 @@ impl Own {
             queues: vec![Queue {
                 name: "ring",
                 size: kernel.waiting(),
-                limit: u64::from(kernel.ring_bytes),
+                limit: kernel.ring_bytes(),
                 unit: "bytes",
             }],
             budgets: vec![
@@ -129,7 +129,7 @@ impl Own {
             self.single(&STETH_RECORD_SEEN, pipeline.counters().records),
             self.single(&STETH_BPF_MAP_USAGE, status.agent.map_bytes),
             self.single(&STETH_RING_USAGE, kernel.waiting()),
-            self.single(&STETH_RING_LIMIT, u64::from(kernel.ring_bytes)),
+            self.single(&STETH_RING_LIMIT, kernel.ring_bytes()),
         ];
         let records =
             status.losses.iter().filter(|loss| !is_of_exchanges(loss) && loss.stage != USAGE);

@@ -232,12 +232,16 @@ impl Turnstile {
         let Self { kernel, pipeline, tee, .. } = self;
         let mut taken = 0;
         loop {
-            let n = kernel.drain(BATCH, |record| {
-                pipeline.record(record);
-                if let Some(tee) = tee {
-                    tee.record(record);
-                }
-            });
+            let n = kernel.drain(
+                BATCH,
+                || clock::now().0,
+                |record| {
+                    pipeline.record(record);
+                    if let Some(tee) = tee {
+                        tee.record(record);
+                    }
+                },
+            );
             if let Some(tee) = tee {
                 tee.records();
             }

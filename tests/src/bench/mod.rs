@@ -12,6 +12,7 @@ use anyhow::bail;
 
 use crate::agent::Agent;
 use load::{Bench, Round};
+use pace::Latency;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -63,16 +64,18 @@ pub fn run(plan: &Plan) -> anyhow::Result<String> {
     let bench = Bench::start()?;
     bench.round(None, 1)?;
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); VARIANTS.len()];
+    let mut paced: Vec<Vec<Latency>> = vec![Vec::new(); VARIANTS.len()];
     for number in 0..plan.rounds {
-        for (variant, results) in VARIANTS.iter().zip(&mut rounds) {
+        for ((variant, results), looks) in VARIANTS.iter().zip(&mut rounds).zip(&mut paced) {
             eprintln!("round {} of {}: {}", number + 1, plan.rounds, variant.name);
             let agent = variant.flags.map(Agent::start).transpose()?;
             results.push(bench.round(agent.as_ref(), plan.seconds)?);
+            looks.push(pace::run(bench.port(), plan.seconds)?);
         }
     }
     let sums: Vec<Round> = rounds.iter().map(|rounds| Round::median(rounds)).collect();
     let mut out = saturated(&sums);
-    out.push_str(&half_load(&bench, plan, &sums)?);
+    out.push_str(&at_ease(&paced));
     out.push_str(&programs(&bench, plan)?);
     eprintln!("a program without sockets");
     out.push_str(&syscalls::report(plan)?);
@@ -105,34 +108,20 @@ fn saturated(sums: &[Round]) -> String {
     out
 }
 
-fn half_load(bench: &Bench, plan: &Plan, sums: &[Round]) -> anyhow::Result<String> {
-    let rate = sums.first().map_or(10_000.0, |base| base.rate / 2.0).min(40_000.0);
-    let mut out =
-        format!("\nAt {rate:.0} requests/s (half load, at most what the pacer holds): latency.\n");
+fn at_ease(paced: &[Vec<Latency>]) -> String {
+    let mut out = format!("\nAt {:.0} requests/s on one connection: latency.\n", pace::RATE);
     let _ = writeln!(out, "variant           p50 us  ratio  p99 us  ratio  sent/s");
-    let mut base = None;
-    for variant in VARIANTS {
-        eprintln!("half load: {}", variant.name);
-        let agent = variant.flags.map(Agent::start).transpose()?;
-        let mut looks = Vec::new();
-        for _ in 0..plan.rounds.min(3) {
-            looks.push(pace::run(bench.port(), rate, plan.seconds)?);
-        }
-        drop(agent);
-        let best = pace::Latency::best(&looks);
-        let first = *base.get_or_insert(best);
+    let medians: Vec<Latency> = paced.iter().map(|looks| Latency::median(looks)).collect();
+    let Some(base) = medians.first() else { return out };
+    for (variant, Latency { p50, p99, rate }) in VARIANTS.iter().zip(&medians) {
+        let (first, second) = (p50 / base.p50, p99 / base.p99);
         let _ = writeln!(
             out,
-            "{:16} {:7.1} {:6.3} {:7.1} {:6.3} {:7.0}",
-            variant.name,
-            best.p50,
-            best.p50 / first.p50,
-            best.p99,
-            best.p99 / first.p99,
-            best.rate,
+            "{:16} {p50:7.1} {first:6.3} {p99:7.1} {second:6.3} {rate:7.0}",
+            variant.name
         );
     }
-    Ok(out)
+    out
 }
 
 fn programs(bench: &Bench, plan: &Plan) -> anyhow::Result<String> {

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::program::connect;
 
-/// Connections, a thread each.
-const CONNECTIONS: usize = 4;
+/// The processor it runs on; the server has the other.
+const PROCESSOR: usize = 1;
+/// Requests a second: well below what one connection can take.
+pub(super) const RATE: f64 = 20_000.0;
 
 /// What was seen.
 #[derive(Clone, Copy, Debug)]
@@ -20,26 +22,27 @@ pub(super) struct Latency {
 }
 
 impl Latency {
-    /// The least disturbed of several looks.
-    pub(super) fn best(looks: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| looks.iter().map(figure).fold(f64::INFINITY, f64::min);
-        let rate = looks.iter().map(|look| look.rate).fold(0.0, f64::max);
-        Self { p50: of(|look| look.p50), p99: of(|look| look.p99), rate }
+    /// Of each figure the median.
+    pub(super) fn median(looks: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| {
+            let mut all: Vec<f64> = looks.iter().map(figure).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied().unwrap_or_default()
+        };
+        Self { p50: of(|look| look.p50), p99: of(|look| look.p99), rate: of(|look| look.rate) }
     }
 }
 
-/// `rate` requests a second for `seconds`.
-pub(super) fn run(port: u16, rate: f64, seconds: u64) -> anyhow::Result<Latency> {
-    let gap = Duration::from_secs_f64(CONNECTIONS as f64 / rate);
-    let start = Instant::now();
+/// [`RATE`] requests a second for `seconds`, on one connection. It waits by looking at the clock: the
+/// error of a sleep is as large as what is measured.
+pub(super) fn run(port: u16, seconds: u64) -> anyhow::Result<Latency> {
     let length = Duration::from_secs(seconds);
-    let clients: Vec<_> =
-        (0..CONNECTIONS).map(|_| std::thread::spawn(move || client(port, gap, length))).collect();
-    let mut all = Vec::new();
-    for client in clients {
-        let latencies = client.join().map_err(|_| anyhow::anyhow!("a client ended badly"))??;
-        all.extend(latencies);
-    }
+    let client = std::thread::spawn(move || {
+        stay_on(PROCESSOR)?;
+        client(port, Duration::from_secs_f64(1.0 / RATE), length)
+    });
+    let start = Instant::now();
+    let mut all = client.join().map_err(|_| anyhow::anyhow!("the client ended badly"))??;
     let rate = all.len() as f64 / start.elapsed().as_secs_f64();
     all.sort_unstable();
     let at = |part: f64| {
@@ -49,6 +52,13 @@ pub(super) fn run(port: u16, rate: f64, seconds: u64) -> anyhow::Result<Latency>
     Ok(Latency { p50: at(0.5), p99: at(0.99), rate })
 }
 
+fn stay_on(processor: usize) -> anyhow::Result<()> {
+    let last = std::thread::available_parallelism().map_or(0, |count| count.get() - 1);
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor.min(last));
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
 fn client(port: u16, gap: Duration, length: Duration) -> anyhow::Result<Vec<u64>> {
     let mut stream = connect(port)?;
     let mut buffer = [0; 4096];
@@ -56,7 +66,9 @@ fn client(port: u16, gap: Duration, length: Duration) -> anyhow::Result<Vec<u64>
     let start = Instant::now();
     let mut due = Duration::ZERO;
     while due < length {
-        std::thread::sleep(due.saturating_sub(start.elapsed()));
+        while start.elapsed() < due {
+            std::hint::spin_loop();
+        }
         stream.write_all(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
         let mut got = 0;
         while !buffer.get(..got).unwrap_or_default().ends_with(b"hello\n") {
