@@ -16,6 +16,7 @@ use crate::metric::snapshot::{Resource, ResourceMetrics, Scope, Snapshot};
 use crate::protocol::http1::{self, Http1};
 use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
 use crate::red::{self, Red};
+use crate::trace::{self, Trace};
 use crate::usage::Reading;
 use crate::usage::book::{self, Book};
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub paths: Paths,
     /// The book of USE.
     pub usage: book::Config,
+    /// The stage of spans; none if nobody wants any.
+    pub trace: Option<trace::Config>,
 }
 
 /// What the pipeline itself counted; its stages have counters of their own.
@@ -50,6 +53,7 @@ pub struct Pipeline {
     http1: Http1,
     entities: Registry,
     red: Red,
+    trace: Option<Trace>,
     usage: Book,
     paths: Paths,
     verdicts: Vec<(ConnId, Verdict)>,
@@ -60,6 +64,7 @@ pub struct Pipeline {
 struct Next<'a> {
     entities: &'a mut Registry,
     red: &'a mut Red,
+    trace: Option<&'a mut Trace>,
     paths: &'a Paths,
     verdicts: &'a mut Vec<(ConnId, Verdict)>,
     filtered: &'a mut u64,
@@ -74,7 +79,15 @@ impl Sink for Next<'_> {
             return;
         }
         let entity = self.entities.of(exchange.pid, exchange.begun);
-        self.red.observe(entity, exchange);
+        let route = self.red.observe(entity, exchange);
+        if let Some(trace) = &mut self.trace {
+            let red = &*self.red;
+            let read = red.route(entity, exchange.role, route);
+            let read = read.map(|(text, template)| trace::Route { text, template });
+            trace.observe(entity, exchange, (route, read), || {
+                red.usual(entity, exchange.role, route)
+            });
+        }
     }
 
     fn verdict(&mut self, conn: ConnId, verdict: Verdict) {
@@ -91,6 +104,7 @@ impl Pipeline {
             http1: Http1::new(config.http1),
             entities,
             red: Red::new(config.red, anchor.wall),
+            trace: config.trace.map(Trace::new),
             usage: Book::new(config.usage),
             paths: config.paths,
             verdicts: Vec::new(),
@@ -137,6 +151,7 @@ impl Pipeline {
                 let mut next = Next {
                     entities: &mut self.entities,
                     red: &mut self.red,
+                    trace: self.trace.as_mut(),
                     paths: &self.paths,
                     verdicts: &mut self.verdicts,
                     filtered: &mut self.counters.filtered,
@@ -156,6 +171,7 @@ impl Pipeline {
         let mut next = Next {
             entities: &mut self.entities,
             red: &mut self.red,
+            trace: self.trace.as_mut(),
             paths: &self.paths,
             verdicts: &mut self.verdicts,
             filtered: &mut self.counters.filtered,
@@ -187,6 +203,9 @@ impl Pipeline {
         for entity in self.entities.tick(now, anchor) {
             self.red.retire(entity);
             self.usage.retire(entity);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.tick(now);
         }
     }
 
@@ -222,6 +241,30 @@ impl Pipeline {
     pub fn exported(&mut self, anchor: &Anchor) {
         self.red.tick(anchor.wall);
         self.usage.exported();
+    }
+
+    /// The spans kept since this was asked, by service; none where nobody wants any.
+    pub fn spans(&mut self, anchor: &Anchor) -> trace::Batch {
+        let Self { entities, trace, .. } = self;
+        let mut services: BTreeMap<EntityId, Vec<trace::Span>> = BTreeMap::new();
+        for span in trace.as_mut().map(Trace::take).unwrap_or_default() {
+            services.entry(span.entity).or_default().push(span);
+        }
+        let services = services.into_iter();
+        let services = services.map(|(entity, spans)| (entities.resource(entity), spans));
+        trace::Batch { anchor: *anchor, services: services.collect() }
+    }
+
+    /// Nothing more will come: what waits for the rest of its tree is judged now.
+    pub fn end_spans(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.finish();
+        }
+    }
+
+    /// The stage of spans, to be asked; none if nobody wants any.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// What the kernel side is to be told of connections since this was asked.

@@ -1,6 +1,9 @@
 //! Application protocols: turns of a connection to [`Exchange`]s, one request with its response.
 
 pub mod http1;
+mod lines;
+
+pub use lines::{Kept, Lines, Wanted};
 
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 
@@ -106,6 +109,11 @@ pub struct Exchange<'a> {
     pub response_body: u64,
     /// The other end.
     pub peer: Peer,
+    /// What is known of the request's head, as it crossed.
+    pub lines: Lines<'a>,
+    /// Where in its direction of the connection the request began, counted from where the
+    /// connection was seen first.
+    pub position: Option<u64>,
 }
 
 impl Method {

@@ -5,7 +5,7 @@
 //! service and role, so that the sum over all series is the number observed, always.
 
 mod hash;
-mod label;
+pub(crate) mod label;
 mod server;
 mod service;
 
@@ -19,9 +19,10 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entity::EntityId;
-use crate::event::Peer;
+use crate::event::{Nanos, Peer};
 use crate::metric::histogram::Histogram;
 use crate::metric::snapshot::{Scope, WallTime};
 use crate::protocol::{Authority, Exchange, Fault, Method, Role};
@@ -34,6 +35,9 @@ use service::{Now, Phase, Service};
 
 /// The name of this family's scope.
 pub const SCOPE: &str = "steth/red";
+
+/// Exchanges of a route before it is said what is usual for it.
+const ENOUGH: u64 = 100;
 
 /// What may be counted apart, and how it is named.
 #[derive(Clone, Debug)]
@@ -150,8 +154,8 @@ impl Red {
         }
     }
 
-    /// Counts one exchange.
-    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) {
+    /// Counts one exchange. Gives the route it was counted under.
+    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) -> RouteId {
         let Self { config, rules, services, hash, now, counters, changes } = self;
         counters.observed += 1;
         let service = live(services, entity, counters);
@@ -202,17 +206,34 @@ impl Red {
         };
         if let Some(series) = service.find(labels) {
             series.record(exchange);
-            return;
+            return route;
         }
         let room = service.series.len() < config.series_per_service
             && counters.series < config.series_total;
         if room && let Some(series) = service.add(labels, *now) {
             counters.series += 1;
             series.record(exchange);
-            return;
+            return route;
         }
         counters.overflowed += 1;
         service.overflow(labels, *now).record(exchange);
+        route
+    }
+
+    /// How a route reads and whether it is told as `url.template`; none for all that has no route.
+    pub fn route(&self, entity: EntityId, role: Role, route: RouteId) -> Option<(Arc<str>, bool)> {
+        let (text, guessed) = self.services.get(&entity)?.route(role, route)?;
+        Some((text, role == Role::Client || (guessed && self.config.guessed_as_template)))
+    }
+
+    /// What 99 % of a route's exchanges took less than, once there are enough of them to say.
+    pub fn usual(&self, entity: EntityId, role: Role, route: RouteId) -> Option<Nanos> {
+        let duration = self.services.get(&entity)?.duration(role, route);
+        if duration.count < ENOUGH {
+            return None;
+        }
+        let seconds = Duration::try_from_secs_f64(duration.quantile(0.99)?).ok()?;
+        u64::try_from(seconds.as_nanos()).ok().map(Nanos)
     }
 
     /// Counts a connect that came to nothing.

@@ -248,6 +248,27 @@ impl Service {
         routes.name(route).map(|name| name.text.clone())
     }
 
+    /// How a route reads and whether it was guessed, if it is one.
+    pub(super) fn route(&self, role: Role, route: RouteId) -> Option<(Arc<str>, bool)> {
+        let routes = match role {
+            Role::Server => &self.server_routes,
+            Role::Client => &self.client_routes,
+        };
+        routes.name(route).map(|name| (name.text.clone(), name.guessed))
+    }
+
+    /// How long the exchanges of a route took, whatever came of them.
+    pub(super) fn duration(&self, role: Role, route: RouteId) -> Histogram {
+        let [of_duration, ..] = instruments(role);
+        let mut all = Histogram::new(of_duration);
+        let of_route = |labels: &Labels| labels.role == role && labels.route == route;
+        for series in self.series.iter().filter(|series| of_route(&series.labels)) {
+            let [duration, ..] = &series.histograms;
+            all.merge(duration);
+        }
+        all
+    }
+
     /// Everything as it stands.
     pub(super) fn scope(&self, guessed_as_template: bool) -> Scope {
         let mut metrics = Vec::new();

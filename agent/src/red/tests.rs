@@ -7,7 +7,7 @@ use crate::event::{ConnId, Pid, Timestamp};
 use crate::metric::instrument::http as metric;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Value};
-use crate::protocol::Version;
+use crate::protocol::{Lines, Version};
 
 const ONE: EntityId = EntityId(1);
 const TWO: EntityId = EntityId(2);
@@ -28,6 +28,8 @@ pub(super) fn exchange(role: Role, path: &str, status: Option<u16>) -> Exchange<
         request_body: 0,
         response_body: 612,
         peer: Peer::default(),
+        lines: Lines::default(),
+        position: None,
     }
 }
 

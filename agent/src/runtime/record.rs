@@ -55,7 +55,7 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let facts = Noted::new(Processes::new(root), notes.clone());
     let header = Header { machine: machine.clone(), anchor };
     let writer = Writer::new(file, &header, LIMIT).context("the recording cannot be begun")?;
-    let (stages, limits) = start::pipeline(&loaded.config, machine, Box::new(facts), &anchor);
+    let (stages, limits) = start::pipeline(&loaded.config, machine, Box::new(facts), &anchor, None);
     let own = Own::new(&anchor, Fixed::bare(limits));
     let (tee, progress, writing) = Tee::start(writer, notes.clone())?;
     // Series that end stay: there is one snapshot, at the end.

@@ -27,6 +27,7 @@ use crate::kernel::{self, Kernel};
 use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
+use crate::trace;
 use crate::usage::book::Config as UsageLimits;
 use crate::usage::{Families, NoTables};
 
@@ -47,11 +48,15 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
         options.btf = Some(config.host.root.join("sys/kernel/btf/vmlinux")).filter(|p| p.exists());
     }
     // A receiver on this host is not observed at the port it takes our exports at.
-    let receiver = export.metrics.as_ref().and_then(|metrics| metrics.target.endpoint.port_u16());
-    if let (Some(port), false) = (receiver, config.observe.receivers) {
+    let receivers = [
+        export.metrics.as_ref().map(|metrics| &metrics.target),
+        export.traces.as_ref().map(|traces| &traces.target),
+    ];
+    let ports = receivers.into_iter().flatten().filter_map(|target| target.endpoint.port_u16());
+    for port in ports.filter(|_| !config.observe.receivers) {
         if options.ports_only {
             options.ports.retain(|watched| *watched != port);
-        } else {
+        } else if !options.ports.contains(&port) {
             options.ports.push(port);
         }
     }
@@ -96,14 +101,18 @@ pub fn pipeline(
     machine: Machine,
     facts: Box<dyn Facts + Send>,
     anchor: &Anchor,
+    trace: Option<trace::Config>,
 ) -> (Pipeline, Limits) {
     let registry = Registry::new(entity::Config::from(config), machine, facts);
     let paths = stage::Paths::from(config);
+    let mut http1 = crate::protocol::http1::Limits::from(config);
+    http1.lines = trace.as_ref().map(|trace| trace.wanted);
     let stages = pipeline::Config {
-        http1: config.into(),
+        http1,
         red: config.into(),
         usage: config.into(),
         paths: pipeline::Paths::new(paths.include, paths.exclude),
+        trace,
     };
     let (series, connections) = (stages.red.series_total, stages.http1.connections);
     let limits = Limits { series: series as u64, connections: connections as u64 };
@@ -161,7 +170,7 @@ async fn serve(
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));
-    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor());
+    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), None);
 
     let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
     let instance = machine_instance(&host);

@@ -6,7 +6,7 @@ use super::counters::Count;
 use super::fault;
 use super::head::{self, Answer, Head};
 use crate::event::Timestamp;
-use crate::protocol::{Method, Sink};
+use crate::protocol::{Kept, Method, Sink};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,8 @@ impl Conversation {
                 pid: cx.pid,
                 body: 0,
                 declared: None,
+                lines: Kept::default(),
+                position: None,
             },
             cx,
         );

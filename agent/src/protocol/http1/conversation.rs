@@ -20,7 +20,7 @@ use super::counters::{Count, Counters};
 use super::head;
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::flow::{Capture, Stream};
-use crate::protocol::{Authority, Exchange, Fault, Method, Role, Sink, Verdict, Version};
+use crate::protocol::{Authority, Exchange, Fault, Kept, Method, Role, Sink, Verdict, Version};
 
 /// Bytes of one turn after which silence may mean more of it.
 const CARRIED: u64 = agent_common::limit::SEGMENT_LARGE as u64;
@@ -44,6 +44,8 @@ pub(super) enum Phase {
 pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) phase: Phase,
+    /// Position of the first byte of the head that is coming, or came last.
+    pub(super) at: u64,
     /// Length of the kept head when it was last read to see whether it can become one.
     pub(super) checked: usize,
 }
@@ -68,11 +70,16 @@ pub(super) struct Open {
     pub(super) body: u64,
     /// The most that the body can be, where the head's end was not seen: what it said until there.
     pub(super) declared: Option<u64>,
+    /// Lines of its head that are wanted.
+    pub(super) lines: Kept,
+    /// Where it began, if that was seen.
+    pub(super) position: Option<u64>,
 }
 
 impl Open {
     pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.path.len() + self.host.as_ref().map_or(0, |host| host.len())
+        let host = self.host.as_ref().map_or(0, |host| host.len());
+        size_of::<Self>() + self.path.len() + host + self.lines.weight()
     }
 }
 
@@ -155,7 +162,7 @@ pub(super) struct Mark {
 
 impl Conversation {
     pub(super) fn new(role: Role, peer: Peer, late: bool) -> Self {
-        let side = || Side { stream: Stream::default(), phase: Phase::Start, checked: 0 };
+        let side = || Side { stream: Stream::default(), phase: Phase::Start, at: 0, checked: 0 };
         Self {
             role,
             peer,
@@ -226,6 +233,11 @@ impl Conversation {
         self.gap(way, accepted.before, accepted.before_time, cx);
         let mut data = accepted.data;
         while !data.is_empty() && !self.opaque {
+            let side = self.side(way);
+            if side.phase == Phase::Start && side.stream.held().is_empty() {
+                let behind = accepted.after.saturating_add(data.len() as u64);
+                side.at = side.stream.end().unwrap_or_default().saturating_sub(behind);
+            }
             let taken = match self.side(way).phase {
                 Phase::Start => self.start(way, data, capture.first, capture.last, cx),
                 Phase::Body(_) => self.body(way, data, capture.last, cx),
@@ -440,6 +452,8 @@ impl Conversation {
             request_body: open.declared.map_or(open.body, |n| n.min(open.body)),
             response_body: answering.declared.map_or(answering.body, |n| n.min(answering.body)),
             peer: self.peer,
+            lines: open.lines.lines(),
+            position: open.position,
         });
     }
 

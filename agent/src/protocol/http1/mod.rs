@@ -29,7 +29,7 @@ use self::conversation::{Conversation, Cx, Way};
 use self::memo::Memo;
 use self::pair::Judged;
 use self::sweep::{Shown, Sweep};
-use super::{Role, Sink};
+use super::{Role, Sink, Wanted};
 use crate::event::{ConnId, Direction, End, Event, Pair, Pid, Segment, Timestamp, flag};
 use crate::flow::{Bounds, Capture, Table};
 
@@ -48,6 +48,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Open exchanges that are remembered because a sweep has shown them.
     pub swept: usize,
+    /// What of a request's head is kept until its answer is whole; none if nobody reads it.
+    pub lines: Option<Wanted>,
 }
 
 impl Default for Limits {
@@ -59,6 +61,7 @@ impl Default for Limits {
             connections: 16 * 1024,
             bytes: 8 << 20,
             swept: 32 * 1024,
+            lines: None,
         }
     }
 }

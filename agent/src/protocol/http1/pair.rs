@@ -110,6 +110,8 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
         request_body,
         response_body: 0,
         peer: header.peer,
+        lines: request.lines,
+        position: Some(header.ask.start),
     };
     if unanswered {
         let failed = Exchange { fault: over.then(|| fault::fault(header.errno)), ..exchange };

@@ -5,7 +5,7 @@ use super::conversation::{Answering, Conversation, Cx, Open, Phase, Way};
 use super::counters::Count;
 use super::head::{self, Head, Request};
 use crate::event::Timestamp;
-use crate::protocol::{Method, Role, Sink};
+use crate::protocol::{Kept, Method, Role, Sink};
 
 /// Turns of noise after which the connection is told no more of.
 const NOISE: u8 = 4;
@@ -174,6 +174,11 @@ impl Conversation {
                 pid: cx.pid,
                 body: 0,
                 declared: None,
+                lines: cx
+                    .limits
+                    .lines
+                    .map_or_else(Kept::default, |wanted| request.lines.kept(&wanted)),
+                position: Some(self.ask.at),
             },
             cx,
         );
