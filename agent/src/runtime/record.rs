@@ -59,10 +59,10 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let own = Own::new(&anchor, Fixed::bare(limits));
     let (tee, progress, writing) = Tee::start(writer, notes.clone())?;
     // Series that end stay: there is one snapshot, at the end.
-    let pace = Pace { export: exports.interval, show: None };
+    let pace = Pace { export: exports.interval, show: None, spans: None };
     let turnstile = Turnstile::new(kernel, stages, own, pace).recording(tee);
     let (ringer, bell) = bell::hang()?;
-    let outlets = Outlets { export: Box::new(|_| {}), show: Box::new(|_, _| {}) };
+    let outlets = Outlets { export: Box::new(|_| {}), show: Box::new(|_, _| {}), spans: Box::new(|_| {}) };
     let turning = std::thread::Builder::new()
         .name("steth-pipeline".to_owned())
         .spawn(move || turnstile.run(&bell, outlets))?;

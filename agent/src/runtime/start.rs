@@ -1,5 +1,6 @@
 //! Starts the agent and ends it in order: kernel side, pipeline, server, exporter, live view.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,9 +171,11 @@ async fn serve(
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));
-    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), None);
+    let trace = exports.traces.as_ref().map(|traces| config.trace(seed(), traces.queue));
+    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
 
     let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
+    let spans = exports.traces.as_ref().map(export::spans::spawn).transpose().context("OTLP")?;
     let instance = machine_instance(&host);
     let own_push = exports.metrics.as_ref().map(|metrics| {
         export::own::Own::start(metrics, exports.interval, &instance, &exports.resource_attributes)
@@ -199,6 +202,8 @@ async fn serve(
     let tier = kernel.tier.number();
     let publisher = handle.as_ref().map(export::Handle::publisher);
     let counted = publisher.clone();
+    let spans_to = spans.as_ref().map(export::spans::Handle::publisher);
+    let spans_counted = spans_to.clone();
     let fixed = Fixed {
         probes: kernel.reports.iter().map(check::probe).collect(),
         families,
@@ -207,6 +212,9 @@ async fn serve(
         series: limits.series,
         connections: limits.connections,
         exported: Box::new(move || counted.as_ref().map(Export::counters).unwrap_or_default()),
+        spans: Box::new(move || {
+            spans_counted.as_ref().map(export::spans::Publisher::counters).unwrap_or_default()
+        }),
     };
     let own = Own::new(&clock::anchor(), fixed);
     let (view, views) = watch::channel(Arc::new(model::View::default()));
@@ -224,8 +232,17 @@ async fn serve(
         show: Box::new(move |moment, pipeline| {
             view.send_replace(Arc::new(showing.view(moment, pipeline)));
         }),
+        spans: Box::new(move |batch| {
+            if let Some(publisher) = &spans_to {
+                publisher.publish(batch);
+            }
+        }),
     };
-    let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
+    let pace = Pace {
+        export: exports.interval,
+        show: shows.then_some(SHOW),
+        spans: exports.traces.as_ref().map(|traces| traces.delay),
+    };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     let turnstile = turnstile.collecting(collector);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
@@ -257,6 +274,9 @@ async fn serve(
     if let Some(handle) = handle {
         handle.shutdown(FAREWELL).await;
     }
+    if let Some(spans) = spans {
+        spans.shutdown(FAREWELL).await;
+    }
     if let Some(own_push) = own_push.and_then(Arc::into_inner) {
         own_push.shutdown().await;
     }
@@ -267,6 +287,12 @@ async fn serve(
         Ok(outcome) => outcome.context("the pipeline ended"),
         Err(_) => anyhow::bail!("the pipeline ended badly; its last words are above"),
     }
+}
+
+/// Where the ids of this run's spans begin: the standard library's hash keys are random.
+fn seed() -> [u64; 4] {
+    let random = RandomState::new();
+    [0_u8, 1, 2, 3].map(|place| random.hash_one(place))
 }
 
 /// The thread that reads USE; none if nothing of it is wanted.

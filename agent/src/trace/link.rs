@@ -137,19 +137,41 @@ impl Links {
         before
     }
 
-    /// The same exchange at the other end.
-    pub(super) fn mate(&mut self, window: &Window, at: At) -> Mate {
-        let Some(pending) = window.get(at) else { return Mate::None(Missing::Peer) };
-        let Some(ports) = Ports::of(pending.role, &pending.peer) else {
-            return Mate::None(Missing::Address);
+    /// The same exchange at the other end. What is refused once is refused for good, and so is all
+    /// that it may have been joined with: when one of two that fit has left the window, the other
+    /// must not look like the only one.
+    pub(super) fn mate(&mut self, window: &mut Window, at: At) -> Mate {
+        match self.find(window, at) {
+            Ok(other) => Mate::Is(other),
+            Err((why, involved)) => {
+                for other in involved {
+                    window.refuse(other, why);
+                }
+                Mate::None(why)
+            }
+        }
+    }
+
+    fn find(&mut self, window: &Window, at: At) -> Result<At, (Missing, Vec<At>)> {
+        let none = |why| (why, Vec::new());
+        let pending = window.get(at).ok_or_else(|| none(Missing::Peer))?;
+        let ports = Ports::of(pending.role, &pending.peer);
+        let ports = ports.ok_or_else(|| none(Missing::Address))?;
+        if let Some(why) = pending.refused {
+            return Err(none(why));
+        }
+        let ends = self.ends.get_mut(&ports).ok_or_else(|| none(Missing::Peer))?;
+        let fit = fitting(ends, window, pending);
+        let first = fit.first().copied();
+        let Some((other, found)) = first.and_then(|other| Some((other, window.get(other)?))) else {
+            return Err(none(Missing::Peer));
         };
-        let Some(ends) = self.ends.get_mut(&ports) else { return Mate::None(Missing::Peer) };
-        let (other, count) = fitting(ends, window, pending);
-        let Some((other, found)) = other.and_then(|other| Some((other, window.get(other)?))) else {
-            return Mate::None(Missing::Peer);
-        };
-        if count > 1 || fitting(ends, window, found).1 != 1 {
-            return Mate::None(Missing::Ambiguous);
+        let back = fitting(ends, window, found);
+        if let Some(why) = fit.iter().filter_map(|at| window.get(*at)?.refused).next() {
+            return Err((why, [fit, back].concat()));
+        }
+        if fit.len() > 1 || back.len() != 1 {
+            return Err((Missing::Ambiguous, [fit, back].concat()));
         }
         let (client, server) = match pending.role {
             Role::Client => (pending, found),
@@ -169,7 +191,7 @@ impl Links {
                 && (is != of(server) || agrees(end, client.conn))
         });
         if !sound {
-            return Mate::None(Missing::Order);
+            return Err((Missing::Order, vec![other]));
         }
         for end in ends.iter_mut() {
             let is = (end.conn, end.role);
@@ -183,7 +205,7 @@ impl Links {
             let known = end.other.and_then(|(_, known)| known);
             end.other = Some((conn, known.or(apart)));
         }
-        Mate::Is(other)
+        Ok(other)
     }
 
     /// One has left the window.
@@ -212,10 +234,10 @@ impl Links {
     }
 }
 
-/// One that fits at the other end, and how many do (2 for more).
-fn fitting(ends: &[End], window: &Window, one: &Pending) -> (Option<At>, usize) {
+/// Those that fit at the other end.
+fn fitting(ends: &[End], window: &Window, one: &Pending) -> Vec<At> {
     let loopback = is_loopback(&one.peer);
-    let (mut found, mut count) = (None, 0);
+    let mut found = Vec::new();
     for end in ends.iter().filter(|end| end.role != one.role && end.loopback == loopback) {
         let over = |at: &At| window.get(*at).is_none_or(|other| other.ended <= one.begun);
         let from = end.waiting.partition_point(over);
@@ -229,15 +251,11 @@ fn fitting(ends: &[End], window: &Window, one: &Pending) -> (Option<At>, usize) 
                 Role::Server => (other, one),
             };
             if fits(client, server) {
-                found = Some(*at);
-                count += 1;
-                if count > 1 {
-                    return (found, count);
-                }
+                found.push(*at);
             }
         }
     }
-    (found, count)
+    found
 }
 
 fn fits(client: &Pending, server: &Pending) -> bool {

@@ -229,7 +229,7 @@ impl Trace {
             {
                 open.extend(self.window.of_trace(context.trace, TREE));
             }
-            let mate = self.links.mate(&self.window, at);
+            let mate = self.links.mate(&mut self.window, at);
             tree.insert(at, mate);
             if let Mate::Is(other) = mate {
                 open.push(other);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::link::Missing;
 use crate::entity::EntityId;
 use crate::event::{ConnId, Peer, Timestamp};
 use crate::protocol::{Authority, Exchange, Fault, Kept, Method, Role, Version, Wanted};
@@ -39,6 +40,8 @@ pub(super) struct Pending {
     pub(super) context: Option<Context>,
     pub(super) error: bool,
     pub(super) slow: bool,
+    /// Why it can be joined with none, once that is known.
+    pub(super) refused: Option<Missing>,
     /// When the exchange before it on its connection had ended.
     pub(super) before: Timestamp,
     /// When it came into the window.
@@ -92,6 +95,7 @@ impl Pending {
             context: None,
             error: false,
             slow: false,
+            refused: None,
             before: Timestamp::default(),
             since: Timestamp::default(),
         }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::ids::TraceId;
+use super::link::Missing;
 use super::pending::Pending;
 
 /// The place of an exchange in the window; never used again.
@@ -44,6 +45,14 @@ impl Window {
 
     pub(super) fn get(&self, at: At) -> Option<&Pending> {
         self.waiting.get(self.index(at)?)?.as_ref()
+    }
+
+    /// It can be joined with none.
+    pub(super) fn refuse(&mut self, at: At, why: Missing) {
+        let place = self.index(at).and_then(|index| self.waiting.get_mut(index));
+        if let Some(Some(pending)) = place {
+            pending.refused.get_or_insert(why);
+        }
     }
 
     /// Takes one out.

@@ -213,7 +213,7 @@ fn overrides_win() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "x=1,y=2"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1"),
     ]);
-    let config = config(&environment, &overrides).unwrap();
+    let config = config(&environment, &overrides, &overrides).unwrap();
     assert_eq!(config.interval, Duration::from_secs(2));
     let metrics = config.metrics.unwrap();
     assert_eq!(metrics.target.endpoint, "http://typed:1/");
