@@ -15,4 +15,5 @@ pub mod receiver;
 pub mod scripts;
 pub mod session;
 pub mod space;
+pub mod spans;
 pub mod traffic;

@@ -147,7 +147,8 @@ impl Kept {
 mod tests {
     use super::*;
 
-    const HEAD: &[u8] = b"\r\nGET /a?b=c#d HTTP/1.1\r\nHost: h\r\nTraceParent:  x \r\nCookie: s\r\n\r\n";
+    const HEAD: &[u8] =
+        b"\r\nGET /a?b=c#d HTTP/1.1\r\nHost: h\r\nTraceParent:  x \r\nCookie: s\r\n\r\n";
 
     fn names<'a>(lines: Lines<'a>) -> Vec<(&'a str, &'a str)> {
         let text = |bytes| str::from_utf8(bytes).unwrap();

@@ -62,7 +62,8 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let pace = Pace { export: exports.interval, show: None, spans: None };
     let turnstile = Turnstile::new(kernel, stages, own, pace).recording(tee);
     let (ringer, bell) = bell::hang()?;
-    let outlets = Outlets { export: Box::new(|_| {}), show: Box::new(|_, _| {}), spans: Box::new(|_| {}) };
+    let outlets =
+        Outlets { export: Box::new(|_| {}), show: Box::new(|_, _| {}), spans: Box::new(|_| {}) };
     let turning = std::thread::Builder::new()
         .name("steth-pipeline".to_owned())
         .spawn(move || turnstile.run(&bell, outlets))?;

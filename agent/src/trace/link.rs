@@ -259,9 +259,8 @@ fn fitting(ends: &[End], window: &Window, one: &Pending) -> Vec<At> {
 }
 
 fn fits(client: &Pending, server: &Pending) -> bool {
-    let in_time = server.begun > client.before
-        && server.begun < client.ended
-        && server.ended > client.begun;
+    let in_time =
+        server.begun > client.before && server.begun < client.ended && server.ended > client.begun;
     let status = match (client.status, server.status) {
         (Some(client), Some(server)) => client == server,
         _ => true,

@@ -249,9 +249,7 @@ fn address(peer: &Peer) -> Option<String> {
 /// The scheme by the word of the proxy nearest to the client, else the connection's.
 fn scheme(role: Role, lines: &Lines<'_>) -> &'static str {
     let said = match role {
-        Role::Server => {
-            parameter(lines, "proto").or_else(|| first(lines, b"x-forwarded-proto"))
-        }
+        Role::Server => parameter(lines, "proto").or_else(|| first(lines, b"x-forwarded-proto")),
         Role::Client => None,
     };
     match said {

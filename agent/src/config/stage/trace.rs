@@ -38,9 +38,8 @@ impl Config {
             let key = format!("{HTTP_REQUEST_HEADER}{name}");
             (*name, Key(key.leak()))
         });
-        let nanos = |time: std::time::Duration| {
-            Nanos(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
-        };
+        let nanos =
+            |time: std::time::Duration| Nanos(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         trace::Config {
             sampler: self::sampler(*sampler, ratio),
             slow: Some(nanos(slow.duration())),

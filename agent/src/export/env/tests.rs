@@ -59,7 +59,11 @@ fn a_base_address_gets_the_path_of_the_signal_and_a_signal_address_none() {
         let address = |target: Target| target.endpoint.to_string();
         let metrics = config.metrics.map(|metrics| address(metrics.target));
         assert_eq!(metrics.as_deref(), expect, "{pairs:?}");
-        assert_eq!(config.traces.map(|traces| address(traces.target)).as_deref(), traces, "{pairs:?}");
+        assert_eq!(
+            config.traces.map(|traces| address(traces.target)).as_deref(),
+            traces,
+            "{pairs:?}"
+        );
     };
     let both = |base: &str, metrics: &str, traces: &str| {
         check(&[(":ENDPOINT", base)], Some(metrics), Some(traces));

@@ -10,7 +10,8 @@ pub(super) fn single(text: &[u8]) -> Option<Result<Context, Malformed>> {
     let mut parts = text.split(|b| *b == b'-');
     let (trace, span) = (parts.next().unwrap_or_default(), parts.next());
     let (sampled, grandparent) = (parts.next(), parts.next());
-    if parts.next().is_some() || grandparent.is_some_and(|id| id.len() != 16 || hex(id, 16).is_none())
+    if parts.next().is_some()
+        || grandparent.is_some_and(|id| id.len() != 16 || hex(id, 16).is_none())
     {
         return Some(Err(Malformed));
     }
@@ -24,7 +25,11 @@ pub(super) fn multi(fields: &Fields<'_>) -> Option<Result<Context, Malformed>> {
     Some(context(trace, fields.b3_span, sampled))
 }
 
-fn context(trace: &[u8], span: Option<&[u8]>, sampled: Option<&[u8]>) -> Result<Context, Malformed> {
+fn context(
+    trace: &[u8],
+    span: Option<&[u8]>,
+    sampled: Option<&[u8]>,
+) -> Result<Context, Malformed> {
     let span = span.filter(|span| span.len() == 16).ok_or(Malformed)?;
     if !matches!(trace.len(), 16 | 32) {
         return Err(Malformed);

@@ -18,7 +18,10 @@ fn line(headers: &str) -> String {
     let Found { context, malformed } = found(headers);
     let mark = if malformed { "!" } else { "" };
     let Some(Context { trace, parent, sampled, .. }) = context else { return format!("{mark}-") };
-    format!("{mark}{trace} {parent} {}", sampled.map_or("?".to_owned(), |s| u8::from(s).to_string()))
+    format!(
+        "{mark}{trace} {parent} {}",
+        sampled.map_or("?".to_owned(), |s| u8::from(s).to_string())
+    )
 }
 
 #[test]
@@ -114,7 +117,12 @@ fn a_state_is_passed_on_with_what_it_says_of_sampling() {
     check("", "", None, None);
     check("tracestate: a=1, b@c=2\r\n", "a=1,b@c=2", None, None);
     check("tracestate: a=1,ot=th:c\r\ntracestate: b=2\r\n", "ot=th:c,a=1,b=2", Some("c"), None);
-    check("tracestate: ot=rv:0123456789abcd\r\n", "ot=rv:0123456789abcd", None, Some(0x01_2345_6789_abcd));
+    check(
+        "tracestate: ot=rv:0123456789abcd\r\n",
+        "ot=rv:0123456789abcd",
+        None,
+        Some(0x01_2345_6789_abcd),
+    );
     check("tracestate: ot=p:8;th:8000\r\n", "ot=th:8;p:8", Some("8"), None);
     check("tracestate: ot=th:xyz;rv:1\r\n", "ot=rv:1", None, None);
     check("tracestate: nonsense\r\n", "", None, None);

@@ -142,7 +142,8 @@ fn a_budget_is_of_each_second_and_of_whole_trees() {
     let (one, two) = (EntityId(1), EntityId(2));
     let mut budget = Budget::new(3, 5);
     let at = |millis: u64| Timestamp(millis * 1_000_000);
-    let mut take = |millis, services: &[EntityId]| budget.take(at(millis), services.iter().copied());
+    let mut take =
+        |millis, services: &[EntityId]| budget.take(at(millis), services.iter().copied());
     assert_eq!(take(0, &[one, one]), Ok(()));
     assert_eq!(take(1, &[two, one, one]), Err(Left::ServiceBudget));
     assert_eq!(take(2, &[one, two]), Ok(()));

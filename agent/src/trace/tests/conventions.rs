@@ -19,7 +19,9 @@ fn one(ask: Ask, route: Option<&str>) -> Span {
 fn some(span: &Span, wanted: &[&str]) -> String {
     let fits = |key: &Key| wanted.iter().any(|wanted| key.0.starts_with(wanted));
     let told = span.attributes.iter().filter(|(key, _)| fits(key));
-    told.map(|(key, value)| format!("{}={}", key.0, text(Some(value)))).collect::<Vec<_>>().join(" ")
+    told.map(|(key, value)| format!("{}={}", key.0, text(Some(value))))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
@@ -72,7 +74,11 @@ fn who_asked_is_told_by_the_nearest_proxy_to_it() {
         assert_eq!(some(&span, &["client.", "url.scheme"]), expect, "{headers}");
     };
     check("", "127.0.0.1", "http");
-    check("X-Forwarded-For: 192.0.2.7, 10.0.0.1\r\nX-Forwarded-Proto: https\r\n", "192.0.2.7", "https");
+    check(
+        "X-Forwarded-For: 192.0.2.7, 10.0.0.1\r\nX-Forwarded-Proto: https\r\n",
+        "192.0.2.7",
+        "https",
+    );
     check("Forwarded: for=192.0.2.7:99;proto=https, for=10.0.0.1\r\n", "192.0.2.7", "https");
     check("forwarded: For=\"[2001:db8::7]:99\"\r\nX-Forwarded-For: x\r\n", "2001:db8::7", "http");
     check("X-Forwarded-For: 2001:db8::7\r\n", "2001:db8::7", "http");
@@ -171,7 +177,10 @@ fn every_span_has_what_the_conventions_require() {
             assert!(missing.is_empty(), "{group}: {missing:?}");
             for (attribute, _) in &span.attributes {
                 let known = key::ALL.iter().any(|(known, _)| known == attribute);
-                assert!(known || attribute.0.starts_with(key::HTTP_REQUEST_HEADER), "{attribute:?}");
+                assert!(
+                    known || attribute.0.starts_with(key::HTTP_REQUEST_HEADER),
+                    "{attribute:?}"
+                );
             }
         }
     }
