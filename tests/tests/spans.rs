@@ -241,15 +241,12 @@ fn check(chain: &Chain, spans: &[Span], total: usize, log: &str) {
                     assert!(!server.text("steth.link.missing").is_empty(), "{server:#?}");
                 }
             }
-            match given {
-                Some((trace, span)) => {
-                    assert_eq!((&client.trace, &client.parent), (&trace, &span), "{client:#?}");
-                    assert_eq!(client.text("steth.link.method"), "context");
-                }
-                None => {
-                    assert!(client.parent.is_empty(), "{client:#?}");
-                    assert_eq!(client.text("steth.link.missing"), "cause_unknown");
-                }
+            if let Some((trace, span)) = given {
+                assert_eq!((&client.trace, &client.parent), (&trace, &span), "{client:#?}");
+                assert_eq!(client.text("steth.link.method"), "context");
+            } else {
+                assert!(client.parent.is_empty(), "{client:#?}");
+                assert_eq!(client.text("steth.link.missing"), "cause_unknown");
             }
         }
     }

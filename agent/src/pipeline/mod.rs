@@ -82,9 +82,9 @@ impl Sink for Next<'_> {
         let route = self.red.observe(entity, exchange);
         if let Some(trace) = &mut self.trace {
             let red = &*self.red;
-            let read = red.route(entity, exchange.role, route);
-            let read = read.map(|(text, template)| trace::Route { text, template });
-            trace.observe(entity, exchange, (route, read), || {
+            let told = red.route(entity, exchange.role, route);
+            let told = told.map(|(text, template)| trace::Route { text, template });
+            trace.observe(entity, exchange, (route, told), || {
                 red.usual(entity, exchange.role, route)
             });
         }

@@ -31,7 +31,7 @@ pub struct Wanted {
 impl Wanted {
     fn wants(&self, name: &[u8]) -> bool {
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-        KNOWN.iter().any(|known| is(known)) || self.more.iter().any(is)
+        KNOWN.iter().any(is) || self.more.iter().any(is)
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
     const HEAD: &[u8] =
         b"\r\nGET /a?b=c#d HTTP/1.1\r\nHost: h\r\nTraceParent:  x \r\nCookie: s\r\n\r\n";
 
-    fn names<'a>(lines: Lines<'a>) -> Vec<(&'a str, &'a str)> {
+    fn names(lines: Lines<'_>) -> Vec<(&str, &str)> {
         let text = |bytes| str::from_utf8(bytes).unwrap();
         lines.headers().map(|(name, value)| (text(name), text(value))).collect()
     }

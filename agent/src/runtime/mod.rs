@@ -8,6 +8,7 @@ pub mod live;
 pub mod log;
 pub mod own;
 pub mod privilege;
+mod pushes;
 pub mod record;
 pub mod replay;
 pub mod start;

@@ -13,6 +13,7 @@ use super::live::{self, feed, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
 use super::privilege::Privileges;
+use super::pushes::Pushes;
 use super::told::told;
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
 use super::usage::{Caller, Collector};
@@ -21,7 +22,7 @@ use super::{bell, check, clock};
 use crate::config::cli::Cli;
 use crate::config::{Config, Loaded, stage};
 use crate::entity::{self, EntityId, Registry};
-use crate::export::{self, Export, Exporter};
+use crate::export;
 use crate::health::server::{self, Server};
 use crate::host::{Anchor, Facts, HostRoot, Machine, Processes};
 use crate::kernel::{self, Kernel};
@@ -174,13 +175,8 @@ async fn serve(
     let trace = exports.traces.as_ref().map(|traces| config.trace(seed(), traces.queue));
     let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
 
-    let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
-    let spans = exports.traces.as_ref().map(export::spans::spawn).transpose().context("OTLP")?;
     let instance = machine_instance(&host);
-    let own_push = exports.metrics.as_ref().map(|metrics| {
-        export::own::Own::start(metrics, exports.interval, &instance, &exports.resource_attributes)
-    });
-    let own_push = own_push.transpose().context("the agent's own telemetry")?.map(Arc::new);
+    let pushes = Pushes::start(&exports, &instance)?;
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
@@ -200,10 +196,6 @@ async fn serve(
     }
 
     let tier = kernel.tier.number();
-    let publisher = handle.as_ref().map(export::Handle::publisher);
-    let counted = publisher.clone();
-    let spans_to = spans.as_ref().map(export::spans::Handle::publisher);
-    let spans_counted = spans_to.clone();
     let fixed = Fixed {
         probes: kernel.reports.iter().map(check::probe).collect(),
         families,
@@ -211,32 +203,18 @@ async fn serve(
         warnings: loaded.warnings.clone(),
         series: limits.series,
         connections: limits.connections,
-        exported: Box::new(move || counted.as_ref().map(Export::counters).unwrap_or_default()),
-        spans: Box::new(move || {
-            spans_counted.as_ref().map(export::spans::Publisher::counters).unwrap_or_default()
-        }),
+        exported: pushes.points(),
+        spans: pushes.spans(),
     };
     let own = Own::new(&clock::anchor(), fixed);
     let (view, views) = watch::channel(Arc::new(model::View::default()));
     let mut showing = Showing::new(host, format!("tier {tier}"));
-    let updated = own_push.clone();
     let outlets = Outlets {
-        export: Box::new(move |moment| {
-            if let Some(own_push) = &updated {
-                own_push.update(&moment.own);
-            }
-            if let Some(publisher) = &publisher {
-                publisher.publish(Arc::clone(&moment.snapshot));
-            }
-        }),
+        export: pushes.moments(),
         show: Box::new(move |moment, pipeline| {
             view.send_replace(Arc::new(showing.view(moment, pipeline)));
         }),
-        spans: Box::new(move |batch| {
-            if let Some(publisher) = &spans_to {
-                publisher.publish(batch);
-            }
-        }),
+        spans: pushes.batches(),
     };
     let pace = Pace {
         export: exports.interval,
@@ -271,15 +249,7 @@ async fn serve(
     for task in tasks {
         task.await?;
     }
-    if let Some(handle) = handle {
-        handle.shutdown(FAREWELL).await;
-    }
-    if let Some(spans) = spans {
-        spans.shutdown(FAREWELL).await;
-    }
-    if let Some(own_push) = own_push.and_then(Arc::into_inner) {
-        own_push.shutdown().await;
-    }
+    pushes.shutdown(FAREWELL).await;
     if shows {
         ring.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     }

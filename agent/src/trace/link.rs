@@ -7,8 +7,10 @@
 //! - what was seen of both heads is the same, and so are method, path, status and trace context;
 //! - the server took the request up after the exchange before it had ended at the client and before this
 //!   one had, and its answer did not end before the client began to ask;
-//! - the distance of their positions in the stream is that of the first two of these connections that
-//!   were joined, and neither connection was ever joined with a third.
+//! - the server took it up after the client's clock said that it was asked, or, since that clock is
+//!   read when the call is over and the server may have been faster, it stands in the same place of the
+//!   stream: both are the first, or they are as far apart as others of the two connections were;
+//! - neither connection was ever joined with a third.
 //!
 //! Port translation between the ends hides the first: such exchanges stay apart. A wrong pair would
 //! need two connections of the same ports in two namespaces, with the same requests at the same time;
@@ -167,7 +169,7 @@ impl Links {
             return Err(none(Missing::Peer));
         };
         let back = fitting(ends, window, found);
-        if let Some(why) = fit.iter().filter_map(|at| window.get(*at)?.refused).next() {
+        if let Some(why) = fit.iter().find_map(|at| window.get(*at)?.refused) {
             return Err((why, [fit, back].concat()));
         }
         if fit.len() > 1 || back.len() != 1 {
@@ -190,7 +192,14 @@ impl Links {
             (is != of(client) || agrees(end, server.conn))
                 && (is != of(server) || agrees(end, client.conn))
         });
-        if !sound {
+        // The times of a client's exchanges do not overlap, and a server takes none up before the one
+        // before it has ended: one taken up inside of one that was asked is that one.
+        let inside = server.begun >= client.begun;
+        let known = ends.iter().find(|end| (end.conn, end.role) == of(server));
+        let known = known.and_then(|end| end.other?.1);
+        let first = client.position == Some(0) && server.position == Some(0);
+        let placed = if known.is_some() { known == apart } else { first };
+        if !sound || !(inside || placed) {
             return Err((Missing::Order, vec![other]));
         }
         for end in ends.iter_mut() {

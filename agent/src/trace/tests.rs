@@ -82,9 +82,9 @@ pub(super) fn asked(path: &str, status: u16, times: (u64, u64)) -> Ask {
     }
 }
 
-pub(super) fn with(ask: Ask, headers: &str) -> Ask {
-    let head = ask.head.replacen("\r\n\r\n", &format!("\r\n{headers}\r\n"), 1);
-    Ask { head, ..ask }
+pub(super) fn with(mut ask: Ask, headers: &str) -> Ask {
+    ask.head = ask.head.replacen("\r\n\r\n", &format!("\r\n{headers}\r\n"), 1);
+    ask
 }
 
 pub(super) fn tell(trace: &mut Trace, ask: &Ask) {
@@ -160,7 +160,9 @@ fn text(value: Option<&Value>) -> String {
 
 pub(super) fn spans(config: Config, asks: &[Ask]) -> (Vec<Span>, Counters) {
     let mut trace = Trace::new(config);
-    asks.iter().for_each(|ask| tell(&mut trace, ask));
+    for ask in asks {
+        tell(&mut trace, ask);
+    }
     trace.finish();
     assert_sums(&trace);
     (trace.take(), *trace.counters())
@@ -180,7 +182,7 @@ fn worth_keeps_what_the_share_does_not() {
     let config = || Config { sampler: none, slow: Some(Nanos(1000)), ..config() };
     let why = |ask: Ask| {
         let (spans, _) = spans(config(), &[ask]);
-        spans.first().map(|span| told(&[span.clone()], &[key::STETH_SAMPLING_REASON]))
+        spans.first().map(|span| told(std::slice::from_ref(span), &[key::STETH_SAMPLING_REASON]))
     };
     let check = |ask: Ask, expect: Option<&str>| {
         let said = why(ask).map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned());

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::config::keys::{Sampler, Traces};
+use crate::config::unit::Share;
 use crate::event::Nanos;
 use crate::metric::key::{HTTP_REQUEST_HEADER, Key};
 use crate::protocol::Wanted;
@@ -29,7 +30,7 @@ impl Config {
             query_parameters,
             request_headers,
         } = &self.traces;
-        let ratio = ratio.map(|ratio| ratio.number());
+        let ratio = ratio.map(Share::number);
         let headers: Vec<&'static str> = request_headers
             .iter()
             .map(|name| &*name.as_str().to_ascii_lowercase().leak())

@@ -123,6 +123,10 @@ impl Conversation {
             Way::Ask => match head::request(&held) {
                 Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
                     cx.counters.bump(why);
+                    if cx.limits.lines.is_some() && why == Count::HeadCut {
+                        // What spans need may stand where nothing was carried.
+                        self.want_full(cx);
+                    }
                     self.ask(&request, since, Body::Turn, cx);
                     if let (None, Some(open)) = (request.framing.encoding, self.queue.back_mut()) {
                         // The rest of the head is not its body.

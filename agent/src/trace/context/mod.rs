@@ -66,12 +66,10 @@ pub fn read(lines: &Lines<'_>) -> Found {
         return Found::default();
     }
     let mut malformed = fields.twice;
-    let mut good = |read: Option<Result<Context, Malformed>>| match read? {
-        Ok(context) => Some(context),
-        Err(Malformed) => {
-            malformed = true;
-            None
-        }
+    let mut good = |read: Option<Result<Context, Malformed>>| {
+        let read = read?;
+        malformed |= read.is_err();
+        read.ok()
     };
     let w3c = fields.traceparent.filter(|_| !fields.twice);
     let context = good(w3c.map(|parent| w3c::read(parent, &fields.tracestate)))

@@ -40,8 +40,7 @@ impl Budget {
         if self.spent.saturating_add(wanted) > self.total {
             return Err(Left::TotalBudget);
         }
-        let mut taken = 0;
-        for service in services.clone() {
+        for (taken, service) in services.clone().enumerate() {
             let spent = self.by_service.entry(service).or_default();
             if *spent >= self.per_service {
                 for service in services.take(taken) {
@@ -52,7 +51,6 @@ impl Budget {
                 return Err(Left::ServiceBudget);
             }
             *spent += 1;
-            taken += 1;
         }
         self.spent += wanted;
         Ok(())

@@ -135,7 +135,6 @@ pub fn judge<'a>(
         }
     }
     match (sampler.parent, marked) {
-        (Parent::Ignored, _) | (Parent::Keeps, None) => {}
         // Of all that share this upstream threshold, what is kept here is what lies over the lower
         // of both: with that threshold the spans stand for the right number.
         (Parent::Keeps, Some(threshold)) => {
@@ -143,7 +142,7 @@ pub fn judge<'a>(
         }
         (Parent::Decides, Some(threshold)) => return Ok((Why::Sampled, threshold)),
         (Parent::Decides, None) if unmarked => return Err(Left::Unsampled),
-        (Parent::Decides, None) => {}
+        (Parent::Ignored, _) | (Parent::Keeps | Parent::Decides, None) => {}
     }
     if sampler.threshold.keeps(randomness) {
         Ok((Why::Ratio, sampler.threshold))

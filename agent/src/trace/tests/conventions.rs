@@ -8,9 +8,9 @@ use serde_json::Value as Yaml;
 use super::*;
 use crate::metric::key;
 
-fn one(ask: Ask, route: Option<&str>) -> Span {
+fn one(ask: &Ask, route: Option<&str>) -> Span {
     let mut trace = Trace::new(config());
-    tell_with(&mut trace, &ask, route, None);
+    tell_with(&mut trace, ask, route, None);
     trace.finish();
     trace.take().remove(0)
 }
@@ -26,12 +26,12 @@ fn some(span: &Span, wanted: &[&str]) -> String {
 
 #[test]
 fn names_have_the_route_and_never_the_path() {
-    let check = |ask: Ask, route, expect: &str| assert_eq!(one(ask, route).name, expect);
+    let check = |ask: Ask, route, expect: &str| assert_eq!(one(&ask, route).name, expect);
     check(served("/items/7", 200, (0, 1)), Some("/items/{id}"), "GET /items/{id}");
     check(served("/items/7", 404, (0, 1)), None, "GET");
     check(asked("/items/7", 200, (0, 1)), Some("/items/{id}"), "GET");
     let odd = Ask { head: "PURGE /x HTTP/1.1\r\n\r\n".to_owned(), ..served("/x", 200, (0, 1)) };
-    let span = one(odd, None);
+    let span = one(&odd, None);
     assert_eq!(span.name, "HTTP");
     let method = "http.request.method=_OTHER http.request.method_original=PURGE";
     assert_eq!(some(&span, &["http.request.method"]), method);
@@ -40,7 +40,7 @@ fn names_have_the_route_and_never_the_path() {
 #[test]
 fn the_status_is_an_error_for_whom_it_is_one() {
     let check = |ask: Ask, error, kind: &str| {
-        let span = one(ask, None);
+        let span = one(&ask, None);
         assert_eq!((span.error, some(&span, &["error.type"]).as_str()), (error, kind));
     };
     check(served("/", 200, (0, 1)), false, "");
@@ -56,20 +56,20 @@ fn the_status_is_an_error_for_whom_it_is_one() {
 #[test]
 fn urls_are_told_without_their_secrets() {
     let target = "/items/7?page=2&token=secret&bare";
-    let span = one(served(target, 200, (0, 1)), None);
+    let span = one(&served(target, 200, (0, 1)), None);
     let expect = "url.path=/items/7 url.query=page=2&token=REDACTED&REDACTED url.scheme=http";
     assert_eq!(some(&span, &["url."]), expect);
-    let span = one(asked(target, 200, (0, 1)), None);
+    let span = one(&asked(target, 200, (0, 1)), None);
     let full = "http://shop.test:8080/items/7?page=2&token=REDACTED&REDACTED";
     assert_eq!(some(&span, &["url.full"]), format!("url.full={full}"));
-    let told = format!("{:?}", one(with(served("/", 200, (0, 1)), "Cookie: secret\r\n"), None));
+    let told = format!("{:?}", one(&with(served("/", 200, (0, 1)), "Cookie: secret\r\n"), None));
     assert!(!told.contains("secret"), "{told}");
 }
 
 #[test]
 fn who_asked_is_told_by_the_nearest_proxy_to_it() {
     let check = |headers: &str, client: &str, scheme: &str| {
-        let span = one(with(served("/", 200, (0, 1)), headers), None);
+        let span = one(&with(served("/", 200, (0, 1)), headers), None);
         let expect = format!("client.address={client} url.scheme={scheme}");
         assert_eq!(some(&span, &["client.", "url.scheme"]), expect, "{headers}");
     };
@@ -90,7 +90,7 @@ fn who_asked_is_told_by_the_nearest_proxy_to_it() {
 #[test]
 fn headers_are_told_only_if_somebody_asked_for_them() {
     let headers = "X-Tenant: a\r\nX-Other: b\r\nx-tenant: c\r\nUser-Agent: curl/8\r\n";
-    let span = one(with(served("/", 200, (0, 1)), headers), None);
+    let span = one(&with(served("/", 200, (0, 1)), headers), None);
     let expect = r#"http.request.header.x-tenant=List(["a", "c"]) user_agent.original=curl/8"#;
     assert_eq!(some(&span, &["http.request.header", "user_agent"]), expect);
 }
@@ -101,7 +101,7 @@ fn hostile_heads_make_short_and_printable_spans() {
         let long = filler.repeat(3000);
         let headers = format!("User-Agent: {long}\r\nX-Tenant: {long}\r\nForwarded: {long}\r\n");
         let head = format!("GET /{long}?{long}={long} HTTP/1.1\r\n{headers}\r\n");
-        let span = one(Ask { head, ..served("/", 200, (0, 1)) }, None);
+        let span = one(&Ask { head, ..served("/", 200, (0, 1)) }, None);
         for (key, value) in &span.attributes {
             let text = text(Some(value));
             assert!(text.len() <= 4096, "{}: {} bytes", key.0, text.len());
@@ -170,7 +170,7 @@ fn every_span_has_what_the_conventions_require() {
     ] {
         let Some(required) = required(group) else { return };
         for ask in asks {
-            let span = one(ask, None);
+            let span = one(&ask, None);
             let there: BTreeSet<String> =
                 span.attributes.iter().map(|(key, _)| key.0.to_owned()).collect();
             let missing: Vec<_> = required.difference(&there).collect();
