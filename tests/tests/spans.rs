@@ -197,10 +197,20 @@ fn no_parent_is_wrong_in_a_thousand_requests_on_keep_alive_connections() -> Resu
     Ok(())
 }
 
+/// How many there are of each service and kind.
+fn by_service(spans: &[Span]) -> BTreeMap<(&str, u64), usize> {
+    let mut all = BTreeMap::new();
+    for span in spans {
+        *all.entry((span.service(), span.kind)).or_default() += 1;
+    }
+    all
+}
+
 fn check(chain: &Chain, spans: &[Span], total: usize, log: &str) {
     let by_size = |service, kind| -> BTreeMap<u64, &Span> {
         let found = chain.of(spans, service, kind);
-        assert_eq!(found.len(), total, "{service} {kind}: {log}");
+        let all = by_service(spans);
+        assert_eq!(found.len(), total, "{service} {kind}: {all:?}\n{log}");
         found.into_iter().map(|span| (size(span), span)).collect()
     };
     let hops = [
@@ -331,5 +341,43 @@ fn nobody_who_asks_for_metrics_alone_is_sent_spans() -> Result<()> {
     assert_eq!(received.total(&chain.service("curl"), asked), 2, "{}", agent.log());
     assert!(collector.spans()?.is_empty());
     assert!(Path::new(&chain.scratch.path().join("truth")).exists());
+    Ok(())
+}
+
+#[test]
+fn a_context_is_found_in_any_case_behind_any_number_of_other_headers() -> Result<()> {
+    let Some(collector) = Collector::start("behind-collector")? else { return Ok(()) };
+    let chain = Chain::start("behind")?;
+    let mut agent = agent(&collector, true, &[])?;
+    let filler = format!("X-Filler: {}\n", "f".repeat(1000));
+    for kibibytes in [0, 1, 3, 30] {
+        let (trace, span) = (format!("{:032x}", 0xabc0 + kibibytes), "00f067aa0ba902b7");
+        let fillers = filler.repeat(kibibytes);
+        let headers = format!("{fillers}tRaCePaReNt: 00-{trace}-{span}-01\n");
+        let headers = chain.scratch.file(&format!("headers-{kibibytes}"), headers)?;
+        let headers = format!("@{}", headers.display());
+        // Of what is longer than anybody expects, the first on a connection may be missed.
+        let url = chain.url(&format!("/items/[1-2]?n={kibibytes}"));
+        chain.curl(&["-H", &headers, &url])?;
+    }
+    for (place, odd) in ["00-x", "ff-1-2-3", ""].iter().enumerate() {
+        chain.curl(&[
+            "-H",
+            &format!("traceparent: {odd}"),
+            &chain.url(&format!("/odd/{place}")),
+        ])?;
+    }
+    agent.terminate()?;
+    let total = 4 * (2 * 4 + 3);
+    let spans = collector.spans_when(|spans| chain.all(spans) >= total)?;
+    assert_eq!(chain.all(&spans), total, "{}", agent.log());
+    for kibibytes in [0, 1, 3, 30] {
+        let trace = format!("{:032x}", 0xabc0 + kibibytes);
+        let found = spans.iter().filter(|span| span.trace == trace).count();
+        let least = if kibibytes > 3 { 4 } else { 8 };
+        assert!(found >= least, "{kibibytes} KiB: {found} spans of the trace\n{}", agent.log());
+    }
+    let odd = spans.iter().filter(|span| span.text("url.path").starts_with("/odd/"));
+    assert!(odd.clone().count() == 6 && odd.clone().all(|span| span.trace.len() == 32));
     Ok(())
 }

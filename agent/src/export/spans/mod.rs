@@ -171,9 +171,10 @@ impl<W: Wire> Push<W> {
                 }
                 continue;
             }
-            if self.send(&services).await.is_break() {
-                let left = self.take_all();
+            if let Err(unsent) = self.send(&services).await {
+                let left = unsent + self.take_all();
                 self.tally.drop_points(DropReason::Shutdown, left);
+                tracing::warn!(spans = left, "OTLP: the end came before all spans were sent");
                 return;
             }
         }
@@ -199,8 +200,9 @@ impl<W: Wire> Push<W> {
         left
     }
 
-    /// Sends these spans, in several requests if they are large.
-    async fn send(&mut self, services: &Services) -> std::ops::ControlFlow<()> {
+    /// Sends these spans, in several requests if they are large. An error is how many were left when
+    /// the end came.
+    async fn send(&mut self, services: &Services) -> Result<(), u64> {
         let cut = request::requests(services, self.terms.bytes);
         self.tally.drop_points(DropReason::TooLarge, cut.too_large);
         let mut left: u64 = cut.requests.iter().map(|request| request.spans).sum();
@@ -210,14 +212,11 @@ impl<W: Wire> Push<W> {
                     add(&self.tally.exported, request.spans.saturating_sub(rejected));
                 }
                 Delivery::Dropped(reason) => self.tally.drop_points(reason, request.spans),
-                Delivery::Stopped => {
-                    self.tally.drop_points(DropReason::Shutdown, left);
-                    return std::ops::ControlFlow::Break(());
-                }
+                Delivery::Stopped => return Err(left),
             }
             left -= request.spans;
         }
-        std::ops::ControlFlow::Continue(())
+        Ok(())
     }
 
     /// Tries until the collector has it, refuses it, or it is no longer worth it.
