@@ -159,14 +159,12 @@ impl<W: Wire> Push<W> {
     /// Runs until the shutdown.
     async fn run(mut self) {
         loop {
+            // Looked at before the queue is: what was published before the end is in it then, and what
+            // comes behind this look wakes the task.
+            let ends = self.inbox.borrow_and_update().deadline.is_some();
             let services = self.take();
             if services.is_empty() {
-                // Nobody but this task holds the other end once all publishers are gone; they say so
-                // by a deadline.
-                if self.inbox.borrow_and_update().deadline.is_some() {
-                    return;
-                }
-                if self.inbox.changed().await.is_err() {
+                if ends || self.inbox.changed().await.is_err() {
                     return;
                 }
                 continue;
