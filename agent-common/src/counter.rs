@@ -32,10 +32,14 @@ pub enum Counter {
     SegmentsSeen,
     /// Connections left out by a filter.
     Filtered,
+    /// Switches of threads for which no storage could be had.
+    LostNoThread,
+    /// Last words of threads lost because the ring was full.
+    LostRingThread,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = Counter::Filtered as u32 + 1;
+pub const COUNTERS: u32 = Counter::LostRingThread as u32 + 1;
 
 impl Counter {
     /// All of them, in order.
@@ -54,5 +58,7 @@ impl Counter {
         Self::Unknown,
         Self::SegmentsSeen,
         Self::Filtered,
+        Self::LostNoThread,
+        Self::LostRingThread,
     ];
 }

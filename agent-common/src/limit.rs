@@ -38,7 +38,7 @@ pub const fn ring_place(conn: u64) -> u32 {
     (conn & (RINGS as u64 - 1)) as u32
 }
 /// Bytes of the ring of processes that begin and end.
-pub const LIVES_BYTES: u32 = 1 << 20;
+pub const LIVES_BYTES: u32 = 512 << 10;
 /// Places in the verdict table.
 pub const VERDICTS: u32 = 1 << 14;
 
@@ -50,3 +50,5 @@ pub const fn verdict_place(conn: u64) -> u32 {
 }
 /// Places for tasks that are between the two programs of one hook.
 pub const RUNS: u32 = 1 << 12;
+/// Bytes of the ring of threads' last words: about twelve hundred, of which userspace looks four times a second.
+pub const ENDED_BYTES: u32 = 512 << 10;

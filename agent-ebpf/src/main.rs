@@ -12,18 +12,25 @@
     reason = "an atomic addition whose result is not used is one instruction on every kernel"
 )]
 
+mod block;
 mod calls;
 mod capture;
 mod conn;
 mod debug;
+mod drops;
 mod emit;
 mod ends;
 mod head;
 mod kread;
 mod life;
 mod maps;
+mod reclaim;
 mod spare;
 mod sweep;
+mod switch;
+mod tally;
+mod tcp;
+mod thread;
 mod turn;
 mod user;
 

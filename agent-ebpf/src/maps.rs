@@ -84,7 +84,7 @@ macro_rules! settings {
 
         #[doc = $doc]
         #[inline(always)]
-        pub(crate) fn $read() -> &'static Volatile<$type> {
+        pub(crate) fn $read() -> &'static $crate::maps::Volatile<$type> {
             // SAFETY: `Volatile` is transparent; it only forbids the compiler to fold the value.
             unsafe { &*(&raw const $name).cast() }
         }
@@ -154,6 +154,8 @@ const NO_WATCH: Watch = Watch {
     miss_every: 0,
     reserved: 0,
 };
+
+pub(crate) use settings;
 
 settings! {
     #[doc = "Where the fields of sockets stand."]

@@ -11,6 +11,7 @@ pub mod kernels;
 pub mod metrics;
 pub mod peer;
 pub mod program;
+pub mod prometheus;
 pub mod receiver;
 pub mod scripts;
 pub mod session;

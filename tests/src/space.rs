@@ -21,6 +21,11 @@ impl Space {
         Ok(space)
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     /// Runs `ip` inside.
     pub fn ip(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut all = vec!["-n", &self.0];

@@ -1,81 +1,13 @@
 //! A real Prometheus scrapes the agent and knows the same counts; promtool finds nothing to complain of.
 
-use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::io::Write;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use steth_tests::agent::{Agent, free_port};
-use steth_tests::program::{Program, Scratch, command, connect};
+use steth_tests::program::command;
+use steth_tests::prometheus::{Prometheus, fetch};
 use steth_tests::traffic::Traffic;
-
-/// How long a scrape and a query may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Head and body of an answer.
-fn fetch(port: u16, path: &str, accept: &str) -> anyhow::Result<(String, String)> {
-    let mut stream = connect(port)?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\nAccept: {accept}\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    Ok((head.to_ascii_lowercase(), body.to_owned()))
-}
-
-/// Prometheus, scraping each second.
-struct Prometheus {
-    _program: Program,
-    _scratch: Scratch,
-    port: u16,
-}
-
-impl Prometheus {
-    fn start(agent: &Agent) -> anyhow::Result<Self> {
-        let scratch = Scratch::new("prometheus")?;
-        let port = free_port()?;
-        let config = scratch.file(
-            "prometheus.yml",
-            format!(
-                "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-                 scrape_configs:\n\
-                 - {{job_name: steth, honor_labels: true, static_configs: [{{targets: ['{}']}}]}}\n",
-                agent.address()
-            ),
-        )?;
-        let mut program = command("prometheus", "prometheus-scraping");
-        program.arg(format!("--config.file={}", config.display()));
-        program.arg(format!("--storage.tsdb.path={}/data", scratch.path().display()));
-        program.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        let program = Program::listening(program, SocketAddr::from(([127, 0, 0, 1], port)))?;
-        Ok(Self { _program: program, _scratch: scratch, port })
-    }
-
-    /// The value of an instant query that gives one number; none while there is no result.
-    fn ask(&self, query: &str) -> anyhow::Result<Option<f64>> {
-        let query = query.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
-        let (head, body) = fetch(self.port, &format!("/api/v1/query?query={query}"), "*/*")?;
-        if !head.contains(" 200 ") {
-            // It listens a moment before it is ready.
-            return Ok(None);
-        }
-        let answer: serde_json::Value = serde_json::from_str(&body)?;
-        let value = answer.pointer("/data/result/0/value/1").and_then(serde_json::Value::as_str);
-        Ok(value.map(str::parse).transpose()?)
-    }
-
-    /// The same once it is `wanted`, or after a while.
-    fn ask_until(&self, query: &str, wanted: f64) -> anyhow::Result<Option<f64>> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let value = self.ask(query)?;
-            if value == Some(wanted) || Instant::now() > deadline {
-                return Ok(value);
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-}
 
 #[test]
 fn a_scraping_prometheus_knows_the_same_counts() -> anyhow::Result<()> {
@@ -111,7 +43,7 @@ fn a_scraping_prometheus_knows_the_same_counts() -> anyhow::Result<()> {
     assert_eq!(prometheus.ask("up{job=\"steth\"}")?, Some(1.0));
     assert_eq!(prometheus.ask("min_over_time(up{job=\"steth\"}[1m])")?, Some(1.0));
     // What it asks for by itself is OpenMetrics.
-    let (_, targets) = fetch(prometheus.port, "/api/v1/targets", "*/*")?;
+    let (_, targets) = fetch(prometheus.port(), "/api/v1/targets", "*/*")?;
     assert!(targets.contains("\"health\":\"up\""), "{targets}");
     assert!(targets.contains("\"lastError\":\"\""), "{targets}");
     Ok(())

@@ -57,6 +57,8 @@ pub(crate) const SERVERS: &[Need] = &[
     need("fio", "fio", "load of a block device whose own count is the truth"),
     need("losetup", "mount", "block devices of the tests' own"),
     need("mkfs.ext4", "e2fsprogs", "file systems of the tests' own"),
+    need("nstat", "iproute2", "the kernel's own counts of TCP"),
+    need("ss", "iproute2", "the kernel's own view of sockets"),
     need("openssl", "openssl", "certificates for the export tests"),
 ];
 

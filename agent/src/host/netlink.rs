@@ -6,6 +6,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
@@ -142,7 +143,10 @@ fn ask(
     let failed = |_| Unread::Failed;
     let socket =
         socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
-            .map_err(failed)?;
+            .map_err(|errno| match errno {
+                Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT => Unread::Vanished,
+                _ => Unread::Failed,
+            })?;
     // The kernel answers while it is asked; a second is for a kernel that does not.
     let patience = Some(std::time::Duration::from_secs(1));
     set_socket_timeout(&socket, Timeout::Recv, patience).map_err(failed)?;
@@ -173,13 +177,22 @@ pub fn messages(mut answer: &[u8], mut each: impl FnMut(u16, &[u8])) -> Option<R
         let body = answer.get(HEADER..length);
         match (kind, body) {
             (DONE, _) => return Some(Ok(())),
-            (ERROR, _) => return Some(Err(Unread::Failed)),
+            (ERROR, body) => return Some(Err(refused(body.unwrap_or_default()))),
             (_, None) => return Some(Err(Unread::Malformed)),
             (_, Some(body)) => each(kind, body),
         }
         answer = answer.get(length.checked_next_multiple_of(4)?..).unwrap_or_default();
     }
     None
+}
+
+/// What an error says: a kernel without the part that was asked answers that there is none.
+fn refused(body: &[u8]) -> Unread {
+    match word(body, 0).map(|errno| errno.cast_signed().saturating_neg()) {
+        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT) => Unread::Vanished,
+        Some(libc::EPERM | libc::EACCES) => Unread::Denied,
+        _ => Unread::Failed,
+    }
 }
 
 /// The content of the first attribute of this kind.
@@ -264,6 +277,8 @@ mod tests {
             (message(36, &[1, 2, 3]), message(DONE, &[0; 4]), message(ERROR, &[0; 4]));
         check(&[one.clone(), one.clone(), done].concat(), &[36, 36], Some(Ok(())));
         check(&[one.clone(), error].concat(), &[36], Some(Err(Unread::Failed)));
+        let none = message(ERROR, &(-libc::ENOENT).to_ne_bytes());
+        check(&none, &[], Some(Err(Unread::Vanished)));
         check(&one, &[36], None);
         check(&[], &[], None);
         // Lengths that go nowhere, or beyond the end.

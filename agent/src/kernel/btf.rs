@@ -3,7 +3,7 @@
 //! Hand-written because aya's reader does not give out members. Reads the format's every kind up to
 //! `ENUM64` (kernel 6.0); an unknown kind ends the reading with an error, since its size is unknown.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Why the description cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Error {
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const TYPEDEF: u32 = 8;
+const ENUM: u32 = 6;
+const ENUM64: u32 = 19;
+const POINTER: u32 = 2;
 const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 
@@ -41,11 +44,11 @@ pub struct Types {
     strings: usize,
     /// Where each type stands; the first has id 1.
     at: Vec<u32>,
-    /// Structs and functions by name.
+    /// Structs, enumerations and functions by name.
     structs: HashMap<Box<str>, u32>,
     functions: HashMap<Box<str>, u32>,
-    /// Tracepoints that take typed arguments.
-    tracepoints: HashSet<Box<str>>,
+    /// Tracepoints that take typed arguments, and the types that say which.
+    tracepoints: HashMap<Box<str>, u32>,
 }
 
 struct Header {
@@ -68,7 +71,7 @@ impl Types {
         Self::parse(data, structs, functions)
     }
 
-    /// Indexes `data`, remembering the named structs and functions.
+    /// Indexes `data`, remembering the named structs (and enumerations) and functions.
     pub fn parse(data: Vec<u8>, structs: &[&str], functions: &[&str]) -> Result<Self, Error> {
         let word = |at: usize| word(&data, at);
         if word(0)? & 0xffff != 0xeb9f {
@@ -83,7 +86,7 @@ impl Types {
             strings,
             structs: HashMap::new(),
             functions: HashMap::new(),
-            tracepoints: HashSet::new(),
+            tracepoints: HashMap::new(),
             data: Vec::new(),
         };
         let mut at = from;
@@ -93,12 +96,12 @@ impl Types {
             types.at.push(u32::try_from(at).map_err(|_| Error::Malformed(at))?);
             let (name, info) = (word(at)?, word(at + 4)?);
             let (kind, many) = (info >> 24 & 0x1f, info & 0xffff);
-            if kind == STRUCT || kind == FUNC {
+            if matches!(kind, STRUCT | ENUM | ENUM64 | FUNC) {
                 let name = text(&data, strings, name);
-                let (wanted, found) = if kind == STRUCT {
-                    (structs, &mut types.structs)
-                } else {
+                let (wanted, found) = if kind == FUNC {
                     (functions, &mut types.functions)
+                } else {
+                    (structs, &mut types.structs)
                 };
                 if wanted.contains(&name) {
                     found.entry(name.into()).or_insert(id);
@@ -107,7 +110,8 @@ impl Types {
             if kind == TYPEDEF
                 && let Some(name) = text(&data, strings, name).strip_prefix("btf_trace_")
             {
-                types.tracepoints.insert(name.into());
+                let of = word(at + 8)?;
+                types.tracepoints.insert(name.into(), of);
             }
             at += 12 + extra(kind, many as usize).ok_or(Error::Kind { kind, at })?;
         }
@@ -130,11 +134,16 @@ impl Types {
 
     /// The offset in bytes of `path` (`a.b.c`, through anonymous members) in struct `name`.
     pub fn offset(&self, name: &str, path: &str) -> Option<u32> {
+        self.bit(name, path).map(|bit| bit / 8)
+    }
+
+    /// The same in bits, for a member that is one.
+    pub fn bit(&self, name: &str, path: &str) -> Option<u32> {
         let mut id = *self.structs.get(name)?;
         let mut offset = 0;
         for part in path.split('.') {
             let (bits, next) = self.member(id, part, 0)?;
-            offset += bits / 8;
+            offset += bits;
             id = next;
         }
         Some(offset)
@@ -181,7 +190,32 @@ impl Types {
 
     /// Whether the kernel has a tracepoint with typed arguments of this name.
     pub fn has_tracepoint(&self, name: &str) -> bool {
-        self.tracepoints.contains(name)
+        self.tracepoints.contains_key(name)
+    }
+
+    /// How many arguments a tracepoint hands over.
+    pub fn arguments(&self, tracepoint: &str) -> Option<u32> {
+        let (pointer, _) = self.header(*self.tracepoints.get(tracepoint)?)?;
+        let (proto, _) = self.header(pointer.size_or_type)?;
+        // The first parameter is the tracepoint's own.
+        (pointer.kind == POINTER && proto.kind == FUNC_PROTO).then(|| proto.many.checked_sub(1))?
+    }
+
+    /// The names and values of an enumeration; the lower halves of wide ones.
+    pub fn values(&self, enumeration: &str) -> Vec<(&str, u32)> {
+        let found = self.structs.get(enumeration).and_then(|id| self.header(*id));
+        let Some((header, at)) = found else { return Vec::new() };
+        let size = match header.kind {
+            ENUM => 8,
+            ENUM64 => 12,
+            _ => return Vec::new(),
+        };
+        let value = |i: usize| {
+            let at = at + i * size;
+            let name = text(&self.data, self.strings, word(&self.data, at).ok()?);
+            Some((name, word(&self.data, at + 4).ok()?))
+        };
+        (0..header.many as usize).map_while(value).collect()
     }
 
     /// How many parameters a function has.

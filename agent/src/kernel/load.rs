@@ -13,14 +13,17 @@ use aya::{
 };
 use zerocopy::IntoBytes;
 
+use crate::usage::Families;
+
 use super::{
     btf::{self, Types},
     debug::Debug,
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, SPARE, State},
-    rings,
+    rings, schedule,
     sweep::Sweep,
+    usage, usage_offsets,
 };
 
 /// How bytes are captured; see the kernel side.
@@ -89,6 +92,8 @@ pub struct Options {
     /// Tier 1 leaves out one run in so many, as a kernel would that preempts programs; 0 for none. For
     /// tests.
     pub miss_every: u32,
+    /// Families of USE whose programs are loaded.
+    pub families: Families,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
 }
@@ -200,13 +205,18 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let arch = Arch::HOST.ok_or(Error::Processor)?;
     let path =
         options.btf.clone().unwrap_or_else(|| std::path::PathBuf::from("/sys/kernel/btf/vmlinux"));
-    let types = Types::read(&path, offsets::STRUCTS, HOOKED)?;
+    let structs = [offsets::STRUCTS, usage_offsets::STRUCTS, schedule::STRUCTS].concat();
+    let functions = [HOOKED, usage::FUNCTIONS, schedule::FUNCTIONS].concat();
+    let types = Types::read(&path, &structs, &functions)?;
+    let events = usage_offsets::resolve(&types);
+    let plan = usage::plan(&types, &events.missing, options.families);
     let (sock, task, missing) = offsets::resolve(&types);
     if let Some(field) = missing.iter().find(|m| m.need == Need::Capture) {
         return Err(Error::Field(format!("{}.{}", field.of, field.path)));
     }
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
+    let schedule = schedule::Plan::new(&types, options.families, options.empty);
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
     let ring_bytes = if options.ring_bytes == 0 { RING_BYTES } else { options.ring_bytes };
@@ -225,14 +235,21 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         miss_every: options.miss_every,
     };
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
+    let older =
+        (!schedule::has_task_storage()).then(|| schedule::without_task_storage(object)).flatten();
     let mut bpf = EbpfLoader::new()
         .btf(Some(&btf))
+        .allow_unsupported_maps()
         .override_global("SOCK", sock.as_bytes(), true)
         .override_global("TASK", task.as_bytes(), true)
         .override_global("ARCH", arch.as_bytes(), true)
         .override_global("WATCH", watch.as_bytes(), true)
+        .override_global("SCHEDULE", schedule.offsets.as_bytes(), true)
+        .override_global("SCHEDULE_WISH", schedule.wish.as_bytes(), true)
+        .override_global("CALLS", schedule.calls.as_bytes(), true)
+        .override_global("EVENT_AT", events.at.as_bytes(), true)
         .override_global("RECVMSG_PARAMETERS", parameters.as_bytes(), true)
-        .load(object)
+        .load(older.as_deref().unwrap_or(object))
         .map_err(|e| Error::Load(Box::new(e)))?;
 
     hand_over_signatures(&mut bpf)?;
@@ -261,6 +278,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     };
     let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
+    let threads = schedule::attach(&mut bpf, &btf, &schedule, &mut reports);
+    let mut tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
+    tables.threads(threads);
     begin(&mut bpf)?;
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {
@@ -270,7 +290,9 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     drop(btf);
     super::trim::give_back();
-    Kernel::new(bpf, tier, reports, sweep, debug, rings, options)
+    let mut kernel = Kernel::new(bpf, tier, reports, sweep, debug, rings, options)?;
+    kernel.keep_tables(tables);
+    Ok(kernel)
 }
 
 fn report(probe: &Probe, state: State) -> Report {
@@ -358,8 +380,18 @@ fn attach_tier(
 }
 
 fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {
-    let program = bpf.program_mut(probe.program).ok_or("not in the kernel object")?;
-    match probe.hook {
+    attach_to(bpf, btf, probe.program, probe.hook)
+}
+
+/// Loads `program` and attaches it to `hook`; iterators are linked elsewhere.
+pub(super) fn attach_to(
+    bpf: &mut Ebpf,
+    btf: &Btf,
+    program: &str,
+    hook: Hook,
+) -> Result<(), String> {
+    let program = bpf.program_mut(program).ok_or("not in the kernel object")?;
+    match hook {
         Hook::Tracepoint(hook) => {
             let program: &mut BtfTracePoint = program.try_into().map_err(chain)?;
             if program.fd().is_err() {
@@ -374,7 +406,10 @@ fn attach(bpf: &mut Ebpf, btf: &Btf, probe: &Probe) -> Result<(), String> {
             }
             program.attach().map_err(chain)?;
         }
-        Hook::Iterator(..) => {}
+        Hook::Iterator(hook, _) => {
+            let program: &mut Iter = program.try_into().map_err(chain)?;
+            program.load(hook, btf).map_err(chain)?;
+        }
     }
     Ok(())
 }
@@ -417,7 +452,7 @@ fn attach_sweep(bpf: &mut Ebpf, btf: &Btf, tier: Tier, reports: &mut Vec<Report>
 }
 
 /// An error with everything behind it, one line, verifier logs cut to their end.
-fn chain<E: std::error::Error>(error: E) -> String {
+pub(super) fn chain<E: std::error::Error>(error: E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -21,6 +21,7 @@ use super::{
     probe::{ALL, Report, SPARE},
     rings::{Conns, Rings},
     sweep::Sweep,
+    usage_tables::UsageTables,
 };
 use crate::event::{ConnId, Pid};
 
@@ -60,6 +61,7 @@ pub struct Kernel {
     since: Array<MapData, u64>,
     sweep: Option<Sweep>,
     debug: Option<Debug>,
+    tables: Option<UsageTables>,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -100,9 +102,20 @@ impl Kernel {
             since,
             sweep,
             debug,
+            tables: None,
             tier,
             reports,
         })
+    }
+
+    /// Keeps the tables of USE until the collector takes them.
+    pub(crate) fn keep_tables(&mut self, tables: UsageTables) {
+        self.tables = Some(tables);
+    }
+
+    /// The tables of USE, for the collector; once.
+    pub fn take_tables(&mut self) -> Option<UsageTables> {
+        self.tables.take()
     }
 
     /// Becomes readable when the kernel side asks to be read at once.

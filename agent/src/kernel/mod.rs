@@ -12,8 +12,13 @@ mod maps;
 pub mod offsets;
 pub mod probe;
 mod rings;
+mod schedule;
 mod sweep;
 mod trim;
+pub mod usage;
+mod usage_offsets;
+mod usage_tables;
 
 pub use load::{Error, Options, Tier, TierChoice, load};
 pub use maps::{Kernel, ProgramCost, Verdict};
+pub use usage_tables::UsageTables;

@@ -43,12 +43,24 @@ struct IterCreate {
 }
 
 impl Sweep {
+    /// Links the loaded `program` to what is no map's: tasks, open files.
+    pub(crate) fn attach_plain(bpf: &Ebpf, program: &str) -> io::Result<Self> {
+        let attr = LinkCreate {
+            program: descriptor(bpf, program)?,
+            target: 0,
+            attach_type: BPF_TRACE_ITER,
+            flags: 0,
+            info: 0,
+            info_len: 0,
+            reserved: 0,
+        };
+        Ok(Self { link: bpf_call(BPF_LINK_CREATE, &attr)?, buffer: Vec::new() })
+    }
+
     /// Links the loaded `program` to the elements of `map`.
     pub(crate) fn attach(bpf: &Ebpf, program: &str, map: &str) -> io::Result<Self> {
+        let program = descriptor(bpf, program)?;
         let missing = || io::Error::from(io::ErrorKind::NotFound);
-        let program: &Iter =
-            bpf.program(program).ok_or_else(missing)?.try_into().map_err(io::Error::other)?;
-        let program = program.fd().map_err(io::Error::other)?.as_fd().as_raw_fd();
         let map = match bpf.map(map).ok_or_else(missing)? {
             Map::SkStorage(data) | Map::HashMap(data) | Map::Unsupported(data) => {
                 data.fd().as_fd().as_raw_fd()
@@ -58,7 +70,7 @@ impl Sweep {
         // `union bpf_iter_link_info`: the map's descriptor comes first.
         let info: [u32; INFO as usize / 4] = [map.cast_unsigned(), 0, 0, 0];
         let attr = LinkCreate {
-            program: program.cast_unsigned(),
+            program,
             target: 0,
             attach_type: BPF_TRACE_ITER,
             flags: 0,
@@ -105,6 +117,13 @@ impl Sweep {
         }
         bytes.drain(..at);
     }
+}
+
+fn descriptor(bpf: &Ebpf, program: &str) -> io::Result<u32> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let program: &Iter =
+        bpf.program(program).ok_or_else(missing)?.try_into().map_err(io::Error::other)?;
+    Ok(program.fd().map_err(io::Error::other)?.as_fd().as_raw_fd().cast_unsigned())
 }
 
 fn bpf_call<T>(command: libc::c_long, attr: &T) -> io::Result<OwnedFd> {

@@ -54,6 +54,19 @@ impl Exponential {
         }
     }
 
+    /// Counts `value` so many times.
+    pub(super) fn record_many(&mut self, value: f64, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.record(value);
+        if value <= 0.0 {
+            self.zero_count += count - 1;
+        } else {
+            self.add(index(value, self.scale), count - 1);
+        }
+    }
+
     #[cold]
     fn record_outside(&mut self, value: f64, index: i32) {
         if self.counts.is_empty() {

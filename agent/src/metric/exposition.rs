@@ -1,5 +1,7 @@
 //! What the Prometheus exposition adds to the names of instruments and keys.
 
+use super::instrument::{Instrument, Kind};
+
 /// The metric that carries what a resource is, once a resource.
 pub const TARGET_INFO: &str = "target_info";
 /// The same as OpenMetrics names its family.
@@ -54,3 +56,48 @@ pub const PER: &[(&str, &str)] = &[
     ("mo", "month"),
     ("a", "year"),
 ];
+
+/// The name of an instrument's family, with its unit and, for a counter, `_total`: by the OpenTelemetry
+/// specification's rules of compatibility with Prometheus.
+pub fn name(instrument: &Instrument) -> String {
+    let mut tokens: Vec<&str> = tokens(instrument.name).collect();
+    let (unit, per) = unit_words(instrument);
+    for word in [unit, per.map(|_| "per"), per].into_iter().flatten() {
+        if !tokens.contains(&word) {
+            tokens.push(word);
+        }
+    }
+    if instrument.kind == Kind::Counter {
+        tokens.retain(|token| *token != TOTAL);
+        tokens.push(TOTAL);
+    }
+    let name = tokens.join("_");
+    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+/// The unit that OpenMetrics is told, if the name ends with it.
+pub fn unit(instrument: &Instrument) -> Option<String> {
+    match unit_words(instrument) {
+        (Some(unit), None) => Some(unit.to_owned()),
+        (Some(unit), Some(per)) => Some(format!("{unit}_per_{per}")),
+        (None, _) => None,
+    }
+}
+
+fn unit_words(instrument: &Instrument) -> (Option<&'static str>, Option<&'static str>) {
+    fn word(table: &[(&str, &'static str)], unit: &str) -> Option<&'static str> {
+        table.iter().find(|(known, _)| *known == unit).map(|(_, word)| *word)
+    }
+    if instrument.unit == "1" {
+        return ((instrument.kind == Kind::Gauge).then_some(RATIO), None);
+    }
+    // What stands in braces counts as nothing.
+    let (unit, per) = instrument.unit.split_once('/').unwrap_or((instrument.unit, ""));
+    (word(UNITS, unit), word(PER, per))
+}
+
+/// What lies between the characters that no name may have.
+fn tokens(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':'))
+        .filter(|token| !token.is_empty())
+}

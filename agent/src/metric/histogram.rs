@@ -52,6 +52,32 @@ impl Histogram {
         self.exponential.record(outside);
     }
 
+    /// The distribution of `instrument` that was counted in buckets: for each a value that stands for
+    /// it and how many there were. The buckets are taken to be half an octave wide or narrower, as the
+    /// kernel side's are.
+    pub fn of_buckets(
+        instrument: &Instrument,
+        buckets: impl IntoIterator<Item = (u64, u64)>,
+        sum: u64,
+    ) -> Self {
+        let mut all = Self::new(instrument);
+        all.sum = u128::from(sum);
+        all.exponential.scale = 1;
+        for (value, count) in buckets {
+            if count == 0 {
+                continue;
+            }
+            all.count += count;
+            let outside = instrument.scale.apply(value);
+            let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+            if let Some(held) = all.explicit.get_mut(bucket) {
+                *held += count;
+            }
+            all.exponential.record_many(outside, count);
+        }
+        all
+    }
+
     /// Least and greatest value; none if empty, or if only a difference is known.
     pub fn range(&self) -> Option<(u64, u64)> {
         (self.min <= self.max).then_some((self.min, self.max))
@@ -187,6 +213,29 @@ mod tests {
             assert!((found / expect - 1.0).abs() < 0.05, "{q}: {found}");
         }
         assert_eq!(Histogram::new(&SECONDS).quantile(0.5), None);
+    }
+
+    #[test]
+    fn what_the_kernel_counted_keeps_its_count_sum_and_buckets() {
+        use agent_common::histogram::NANOS;
+        let fold = |counts: &[u64], sum| {
+            let values = (0..).map(|i| NANOS.middle(i)).zip(counts.iter().copied());
+            Histogram::of_buckets(&SECONDS, values, sum)
+        };
+        let mut counts = [0; NANOS.len];
+        for (i, count) in counts.iter_mut().enumerate() {
+            *count = i as u64 + 1;
+        }
+        let folded = fold(&counts, 77);
+        assert_eq!((folded.count, folded.sum, folded.range()), (48 * 49 / 2, 77, None));
+        assert_eq!(folded.explicit.iter().sum::<u64>(), folded.count);
+        assert_eq!(folded.exponential.scale, 1);
+        // One for one: no two buckets of the kernel side fall into one of these.
+        let held: Vec<u64> = folded.exponential.counts.into_iter().filter(|n| *n > 0).collect();
+        assert_eq!(held, counts);
+        let p50 = fold(&[0, 0, 0, 9], 0).quantile(0.5).unwrap();
+        assert!(p50 > 2.8e-6 && p50 < 4.3e-6, "{p50}");
+        assert_eq!(fold(&[], 0).quantile(0.5), None);
     }
 
     /// Values of any size, near one another and far apart.

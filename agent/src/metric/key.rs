@@ -179,6 +179,18 @@ pub const STETH_CONNECTION_ROLE: Key = Key("steth.connection.role");
 pub const STETH_SOCKET_STATE: Key = Key("steth.socket.state");
 /// Which limit was met.
 pub const STETH_LIMIT_KIND: Key = Key("steth.limit.kind");
+/// What a request to a block device did.
+pub const STETH_DISK_OPERATION: Key = Key("steth.disk.operation");
+/// What memory was looked for.
+pub const STETH_RECLAIM_KIND: Key = Key("steth.reclaim.kind");
+/// The last part of a control group's path.
+pub const STETH_CGROUP_NAME: Key = Key("steth.cgroup.name");
+/// The name of a process that was killed.
+pub const STETH_OOM_VICTIM: Key = Key("steth.oom.victim");
+/// How bad a fault is.
+pub const STETH_SEVERITY: Key = Key("steth.severity");
+/// What a segment is for.
+pub const STETH_TCP_SEGMENT: Key = Key("steth.tcp.segment");
 /// The stage of the agent.
 pub const STETH_STAGE: Key = Key("steth.stage");
 /// Why something was lost.
@@ -197,6 +209,12 @@ pub const STETH_OUTCOME: Key = Key("steth.outcome");
 pub const STETH_PROBE_NAME: Key = Key("steth.probe.name");
 /// The state of a probe.
 pub const STETH_PROBE_STATE: Key = Key("steth.probe.state");
+/// What a thread that is ready to run waits for.
+pub const STETH_RUN_QUEUE_CAUSE: Key = Key("steth.run_queue.cause");
+/// Who takes the processor from a thread.
+pub const STETH_PREEMPTED_BY: Key = Key("steth.preempted_by");
+/// What a thread that does not run waits for.
+pub const STETH_OFF_CPU_CAUSE: Key = Key("steth.off_cpu.cause");
 
 /// The number of a logical processor.
 pub const CPU_LOGICAL_NUMBER: Key = Key("cpu.logical_number");
@@ -328,6 +346,12 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_CONNECTION_ROLE, Type::Text),
     (STETH_SOCKET_STATE, Type::Text),
     (STETH_LIMIT_KIND, Type::Text),
+    (STETH_DISK_OPERATION, Type::Text),
+    (STETH_RECLAIM_KIND, Type::Text),
+    (STETH_CGROUP_NAME, Type::Text),
+    (STETH_OOM_VICTIM, Type::Text),
+    (STETH_SEVERITY, Type::Text),
+    (STETH_TCP_SEGMENT, Type::Text),
     (STETH_STAGE, Type::Text),
     (STETH_REASON, Type::Text),
     (STETH_RECORD_KIND, Type::Text),
@@ -337,6 +361,9 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_OUTCOME, Type::Text),
     (STETH_PROBE_NAME, Type::Text),
     (STETH_PROBE_STATE, Type::Text),
+    (STETH_RUN_QUEUE_CAUSE, Type::Text),
+    (STETH_PREEMPTED_BY, Type::Text),
+    (STETH_OFF_CPU_CAUSE, Type::Text),
     (CPU_LOGICAL_NUMBER, Type::Int),
     (PROCESS_CONTEXT_SWITCH_TYPE, Type::Text),
     (PROCESS_STATE, Type::Text),

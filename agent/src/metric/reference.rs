@@ -2,19 +2,22 @@
 
 use std::fmt::Write;
 
+use super::exposition;
 use super::instrument::{FAMILIES, Instrument, Kind, Sheet};
 
 const INTRODUCTION: &str = "\
 # Metrics
 
 Names and units are those of the semantic conventions 1.44.0 where there is one; what begins with
-`steth.` has none and is defined in `agent/semconv`. Prometheus names have underscores for dots, the
-unit and, for counters, `_total` behind.
+`steth.` has none and is defined in `agent/semconv`. Histograms have `_bucket`, `_sum` and `_count`
+behind their Prometheus name; labels are the attributes with underscores for dots. `deploy/grafana` has
+dashboards of these.
 
 `system.*` and what `steth.*` tells of the host stand on the host's resource, `container.*` on that of
 a control group, `process.*` on that of a process (`process.pid`, `process.creation.time`) if it
 belongs to an observed service or is heavy, else on that of `{other}`. Everything else is told of the
-service instance.
+service instance. In Prometheus `job` and `instance` are those of the service instance, and of the host
+and its control groups those of the scrape.
 
 This page is made from the table of instruments; do not edit it.
 ";
@@ -36,6 +39,7 @@ pub fn markdown() -> String {
 fn entry(instrument: &Instrument, out: &mut String) {
     let Instrument { name, unit, description, kind, scale: _, attributes, source, question } =
         instrument;
+    let series = exposition::name(instrument);
     let kind = match kind {
         Kind::Counter => "counter",
         Kind::UpDownCounter => "up-down-counter",
@@ -43,6 +47,7 @@ fn entry(instrument: &Instrument, out: &mut String) {
         Kind::Histogram(_) => "histogram",
     };
     let _ = write!(out, "\n### `{name}`\n\n{description}\n\n- Instrument: {kind}, unit `{unit}`\n");
+    let _ = writeln!(out, "- Prometheus: `{series}`");
     if !attributes.is_empty() {
         let keys: Vec<String> = attributes.iter().map(|key| format!("`{}`", key.0)).collect();
         let _ = writeln!(out, "- Attributes: {}", keys.join(", "));

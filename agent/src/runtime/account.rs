@@ -50,6 +50,8 @@ fn losses(of: &dyn Fn(Counter) -> u64, pipeline: &Pipeline) -> Vec<Loss> {
         ("ring_full_connect", Counter::LostRingConnect),
         ("ring_full_process", Counter::LostRingProcess),
         ("no_socket_state", Counter::LostNoState),
+        ("no_thread_state", Counter::LostNoThread),
+        ("ring_full_thread", Counter::LostRingThread),
     ];
     let malformed = ["short", "kind", "field", "alignment"];
     let requests = [

@@ -9,7 +9,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use super::bell::Ringer;
-use super::live::{self, feed, model};
+use super::live::{self, feed, meter, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
 use super::privilege::Privileges;
@@ -31,7 +31,7 @@ use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
 use crate::trace;
 use crate::usage::book::Config as UsageLimits;
-use crate::usage::{Families, NoTables};
+use crate::usage::{Families, NoTables, Tables};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
@@ -44,6 +44,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> kernel::Options {
     let config = &loaded.config;
     let mut options = kernel::Options::from(config);
+    options.families = Families::from(config);
     options.empty = cli.flags.empty_programs;
     options.own = if config.observe.itself { 0 } else { std::process::id() };
     if config.host.root != std::path::Path::new("/") {
@@ -161,7 +162,7 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
 }
 
 async fn serve(
-    kernel: kernel::Kernel,
+    mut kernel: kernel::Kernel,
     loaded: &Loaded,
     exports: export::config::Config,
     shows: bool,
@@ -180,7 +181,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
-    let collector = collector(root, families, &ringer)?;
+    let collector = collector(root, kernel.take_tables(), families, &ringer)?;
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
         let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
@@ -268,13 +269,18 @@ fn seed() -> [u64; 4] {
 /// The thread that reads USE; none if nothing of it is wanted.
 fn collector(
     root: HostRoot,
+    tables: Option<kernel::UsageTables>,
     families: Families,
     turnstile: &Ringer<Ask>,
 ) -> anyhow::Result<Option<Caller>> {
     if families == Families::NONE {
         return Ok(None);
     }
-    let collector = Collector::new(root, Box::new(NoTables), families);
+    let tables: Box<dyn Tables + Send> = match tables {
+        Some(tables) => Box::new(tables),
+        None => Box::new(NoTables),
+    };
+    let collector = Collector::new(root, tables, families);
     Ok(Some(collector.start(turnstile.clone()).context("no thread for USE")?))
 }
 
@@ -318,6 +324,7 @@ fn machine_instance(host: &str) -> String {
 /// Moments to views.
 struct Showing {
     feed: feed::Feed,
+    meter: meter::Meter,
     host: String,
     capture: String,
     last: Option<(f64, f64)>,
@@ -325,7 +332,8 @@ struct Showing {
 
 impl Showing {
     fn new(host: String, capture: String) -> Self {
-        Self { feed: feed::Feed::default(), host, capture, last: None }
+        let (feed, meter) = (feed::Feed::default(), meter::Meter::default());
+        Self { feed, meter, host, capture, last: None }
     }
 
     fn view(&mut self, moment: &Moment, pipeline: &Pipeline) -> model::View {
@@ -353,7 +361,9 @@ impl Showing {
             .collect();
         open.dedup();
         let name = |entity| name(&pipeline.resource(entity));
-        self.feed.view(rows, &open, name, Duration::from_secs_f64(elapsed), header)
+        let read = pipeline.book().read().map(|read| read.monotonic);
+        let used = self.meter.look(&moment.snapshot, read);
+        self.feed.view(rows, &open, name, used, Duration::from_secs_f64(elapsed), header)
     }
 }
 

@@ -4,7 +4,7 @@
 //! system, and the thread that empties the ring must not. What it reads goes through the turnstile's
 //! bell, so a question that is asked after a round is answered with that round in it.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -22,6 +22,8 @@ use crate::usage::{
 
 /// How long anybody waits for a round.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+/// Without a round for so long, families may empty what would overflow.
+const BETWEEN: Duration = Duration::from_millis(250);
 /// The nice value of the thread: what it reads can wait, what it observes should not.
 const MODESTY: i32 = 5;
 
@@ -99,7 +101,18 @@ impl Collector {
     }
 
     fn run(&mut self, orders: &Receiver<Order>, turnstile: &Ringer<Ask>) {
-        while let Ok(order) = orders.recv() {
+        loop {
+            let order = match orders.recv_timeout(BETWEEN) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => {
+                    let Self { tables, probes, .. } = self;
+                    for probe in probes {
+                        probe.between(tables.as_mut());
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             let mut done = Vec::new();
             let mut wanted = None;
             let mut is_round = false;

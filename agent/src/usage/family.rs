@@ -99,7 +99,7 @@ impl Family {
 }
 
 /// A set of families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Families(u16);
 
 impl Families {
@@ -120,4 +120,19 @@ impl FromIterator<Family> for Families {
 
 fn bit(family: Family) -> u16 {
     1 << family as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Family;
+    use crate::metric::instrument::FAMILIES;
+
+    #[test]
+    fn every_family_stands_in_the_reference() {
+        for family in Family::ALL {
+            let name = family.name();
+            let sheet = FAMILIES.iter().find(|sheet| sheet.family == name);
+            assert!(sheet.is_some_and(|sheet| !sheet.instruments.is_empty()), "{name}");
+        }
+    }
 }

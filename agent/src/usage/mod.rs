@@ -10,21 +10,27 @@ pub mod conntrack;
 pub mod container;
 pub mod cpu;
 pub mod disk;
+pub mod events;
 pub mod family;
 pub mod filesystem;
 #[cfg(test)]
 mod hostile;
+pub mod locks;
 pub mod memory;
 pub mod network;
+pub mod offcpu;
 pub mod owners;
 pub mod pressure;
 pub mod process;
 pub mod reading;
+pub mod scheduler;
 mod sheet;
 pub mod sockets;
 pub mod tcp;
+pub mod threads;
 mod wrap;
 
+use events::With;
 pub use family::{Families, Family};
 pub use reading::{
     Amount, CgroupId, Collected, Labels, Lack, Outcome, Owner, ProcKey, Reading, Reason, Sample,
@@ -40,6 +46,9 @@ pub trait Probe: Send {
 
     /// These processes are told by themselves: worth reading more of than of others.
     fn want(&mut self, _processes: &[ProcKey]) {}
+
+    /// Called a few times a second between rounds: takes what would overflow until the next.
+    fn between(&mut self, _tables: &mut dyn Tables) {}
 
     /// Reads everything once. What was put into the sink counts even if the outcome is an error: a
     /// part that is missing is told by [`Sink::lacks`], a family that gives nothing by `Err`. A file
@@ -96,23 +105,30 @@ impl Tables for NoTables {
 
 /// The probes of these families, in the order they are read.
 pub fn probes(families: Families) -> Vec<Box<dyn Probe>> {
-    Family::ALL.into_iter().filter(|family| families.has(*family)).filter_map(probe).collect()
+    let threads = threads::Shared::default();
+    let on = Family::ALL.into_iter().filter(|family| families.has(*family));
+    on.map(|family| probe(family, &threads)).collect()
 }
 
-fn probe(family: Family) -> Option<Box<dyn Probe>> {
-    let probe: Box<dyn Probe> = match family {
+fn probe(family: Family, threads: &threads::Shared) -> Box<dyn Probe> {
+    match family {
         Family::Cpu => Box::<cpu::Cpu>::default(),
         Family::Process => Box::<process::Processes>::default(),
-        Family::Memory => Box::<memory::Memory>::default(),
-        Family::Disk => Box::<disk::Disk>::default(),
+        Family::Scheduler => Box::new(scheduler::Scheduler::new(threads)),
+        Family::OffCpu => Box::new(offcpu::OffCpu::new(threads)),
+        Family::Locks => Box::new(locks::Locks::new(threads)),
+        Family::Memory => {
+            Box::new(With::new(memory::Memory::default(), events::Reclaim::default()))
+        }
+        Family::Disk => Box::new(With::new(disk::Disk::default(), events::Block::default())),
         Family::Filesystem => Box::<filesystem::Filesystem>::default(),
-        Family::Network => Box::<network::Network>::default(),
-        Family::Tcp => Box::<tcp::Tcp>::default(),
+        Family::Network => {
+            Box::new(With::new(network::Network::default(), events::Drops::default()))
+        }
+        Family::Tcp => Box::new(With::new(tcp::Tcp::default(), events::Tcp::default())),
         Family::Sockets => Box::<sockets::Sockets>::default(),
         Family::Pressure => Box::<pressure::Pressure>::default(),
         Family::Conntrack => Box::<conntrack::Conntrack>::default(),
         Family::Container => Box::<container::Container>::default(),
-        Family::Scheduler | Family::OffCpu | Family::Locks => return None,
-    };
-    Some(probe)
+    }
 }

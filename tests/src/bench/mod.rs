@@ -1,9 +1,11 @@
 //! The cost of the agent: nginx and wrk with no agent, with empty programs on the same hooks, and
 //! with the agent on each tier that runs here, in turns, so that all see the same machine.
 
+pub mod events;
 mod idle;
 mod load;
 mod pace;
+mod switches;
 mod syscalls;
 
 use std::fmt::Write;
@@ -59,10 +61,15 @@ const VARIANTS: &[Variant] = &[
     Variant { name: "agent, tier 3", flags: Some(&["--capture-tier", "3"]) },
 ];
 
+/// What observing resources costs; the report.
+pub fn run_usage(plan: &Plan) -> anyhow::Result<String> {
+    switches::report(plan)
+}
+
 /// Runs everything; the report.
 pub fn run(plan: &Plan) -> anyhow::Result<String> {
     let bench = Bench::start()?;
-    bench.round(None, 1)?;
+    let half = bench.round(None, 1)?.rate / 2.0;
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); VARIANTS.len()];
     let mut paced: Vec<Vec<Latency>> = vec![Vec::new(); VARIANTS.len()];
     for number in 0..plan.rounds {
@@ -70,12 +77,12 @@ pub fn run(plan: &Plan) -> anyhow::Result<String> {
             eprintln!("round {} of {}: {}", number + 1, plan.rounds, variant.name);
             let agent = variant.flags.map(Agent::start).transpose()?;
             results.push(bench.round(agent.as_ref(), plan.seconds)?);
-            looks.push(pace::run(bench.port(), plan.seconds)?);
+            looks.push(pace::run(bench.port(), half, plan.seconds)?);
         }
     }
     let sums: Vec<Round> = rounds.iter().map(|rounds| Round::median(rounds)).collect();
     let mut out = saturated(&sums);
-    out.push_str(&at_ease(&paced));
+    out.push_str(&at_half_load(half, &paced));
     out.push_str(&programs(&bench, plan)?);
     eprintln!("a program without sockets");
     out.push_str(&syscalls::report(plan)?);
@@ -108,8 +115,8 @@ fn saturated(sums: &[Round]) -> String {
     out
 }
 
-fn at_ease(paced: &[Vec<Latency>]) -> String {
-    let mut out = format!("\nAt {:.0} requests/s on one connection: latency.\n", pace::RATE);
+fn at_half_load(rate: f64, paced: &[Vec<Latency>]) -> String {
+    let mut out = format!("\nHalf load, {rate:.0} requests/s in the open: latency.\n");
     let _ = writeln!(out, "variant           p50 us  ratio  p99 us  ratio  sent/s");
     let medians: Vec<Latency> = paced.iter().map(|looks| Latency::median(looks)).collect();
     let Some(base) = medians.first() else { return out };

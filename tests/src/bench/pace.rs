@@ -1,14 +1,18 @@
 //! An open-loop client: requests go out on a schedule, and latency counts from when they should have.
 
-use std::io::{Read, Write};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use anyhow::Context;
 
 use crate::program::connect;
 
 /// The processor it runs on; the server has the other.
 const PROCESSOR: usize = 1;
-/// Requests a second: well below what one connection can take.
-pub(super) const RATE: f64 = 20_000.0;
+/// Connections: as many requests may be under way.
+const CONNECTIONS: usize = 16;
 
 /// What was seen.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +37,13 @@ impl Latency {
     }
 }
 
-/// [`RATE`] requests a second for `seconds`, on one connection. It waits by looking at the clock: the
+/// `rate` requests a second for `seconds`. It waits by looking at the clock and at its connections: the
 /// error of a sleep is as large as what is measured.
-pub(super) fn run(port: u16, seconds: u64) -> anyhow::Result<Latency> {
+pub(super) fn run(port: u16, rate: f64, seconds: u64) -> anyhow::Result<Latency> {
     let length = Duration::from_secs(seconds);
     let client = std::thread::spawn(move || {
         stay_on(PROCESSOR)?;
-        client(port, Duration::from_secs_f64(1.0 / RATE), length)
+        client(port, Duration::from_secs_f64(1.0 / rate), length)
     });
     let start = Instant::now();
     let mut all = client.join().map_err(|_| anyhow::anyhow!("the client ended badly"))??;
@@ -59,26 +63,47 @@ fn stay_on(processor: usize) -> anyhow::Result<()> {
     Ok(rustix::thread::sched_setaffinity(None, &set)?)
 }
 
+/// A connection with its request under way.
+struct Asked {
+    stream: TcpStream,
+    due: Duration,
+    got: usize,
+}
+
 fn client(port: u16, gap: Duration, length: Duration) -> anyhow::Result<Vec<u64>> {
-    let mut stream = connect(port)?;
+    let mut idle = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = connect(port)?;
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        idle.push(stream);
+    }
+    let mut under_way: VecDeque<Asked> = VecDeque::new();
     let mut buffer = [0; 4096];
     let mut latencies = Vec::new();
     let start = Instant::now();
     let mut due = Duration::ZERO;
-    while due < length {
-        while start.elapsed() < due {
-            std::hint::spin_loop();
+    while due < length || !under_way.is_empty() {
+        let is_due = due < length && start.elapsed() >= due;
+        if let Some(mut stream) = idle.pop_if(|_| is_due) {
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+            under_way.push_back(Asked { stream, due, got: 0 });
+            due += gap;
         }
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")?;
-        let mut got = 0;
-        while !buffer.get(..got).unwrap_or_default().ends_with(b"hello\n") {
-            let n = stream.read(buffer.get_mut(got..).unwrap_or_default())?;
-            anyhow::ensure!(n > 0, "nginx closed the connection");
-            got += n;
+        let Some(mut asked) = under_way.pop_front() else { continue };
+        let room = buffer.get_mut(asked.got..).context("the answer is too long")?;
+        match asked.stream.read(room) {
+            Ok(0) => anyhow::bail!("nginx closed the connection"),
+            Ok(n) if buffer.get(..asked.got + n).is_some_and(|all| all.ends_with(b"hello\n")) => {
+                let late = start.elapsed().saturating_sub(asked.due);
+                latencies.push(u64::try_from(late.as_nanos())?);
+                idle.push(asked.stream);
+            }
+            // The rest of an answer comes at once or not at all: its beginning is not looked at again.
+            Ok(n) => under_way.push_front(Asked { got: asked.got + n, ..asked }),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => under_way.push_back(asked),
+            Err(error) => return Err(error.into()),
         }
-        let late = start.elapsed().saturating_sub(due);
-        latencies.push(u64::try_from(late.as_nanos())?);
-        due += gap;
     }
     Ok(latencies)
 }

@@ -14,6 +14,9 @@ use crate::verb::kernels::tests_binary;
 /// busy machine makes them meaningless. What comes after `--` goes to the bench program.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
+    /// What is measured: requests, or with `use` what observing resources costs
+    #[arg(value_parser = ["use"])]
+    what: Option<String>,
     /// For the bench program
     #[arg(last = true)]
     bench: Vec<String>,
@@ -25,7 +28,7 @@ impl Bench {
         build::all()?;
         announce("bench", "what observing costs, beside the same load unobserved");
         run(
-            tests_binary("bench")?.args(self.bench),
+            tests_binary("bench")?.args(self.what).args(self.bench),
             "the bench says above which load or tool failed it",
         )
     }

@@ -1,6 +1,7 @@
 //! What [`crate::entity`] is given, and the filter of paths, which is told by the same patterns.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::config::keys::{Match, Selection, ServiceRule};
@@ -8,6 +9,7 @@ use crate::config::unit;
 use crate::entity;
 use crate::entity::filter::Patterns;
 use crate::entity::glob::Glob;
+use crate::event::Nanos;
 
 impl From<&Config> for entity::Config {
     fn from(config: &Config) -> Self {
@@ -19,9 +21,17 @@ impl From<&Config> for entity::Config {
                 exclude: patterns(&filter.exclude),
             },
             attributes: attributes(agent.attributes.iter()),
+            process_grace: grace(config.metrics.interval.duration()),
             ..Self::default()
         }
     }
+}
+
+/// What a process used until its end is told at the next round: it is remembered until then.
+fn grace(interval: Duration) -> Nanos {
+    let round = interval + Duration::from_secs(2);
+    let least = entity::Config::default().process_grace;
+    least.max(Nanos(u64::try_from(round.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// Which request paths are counted.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::name::{LabelSet, escaped, unit};
+use super::name::{LabelSet, escaped};
 use super::{Format, Rendered};
-use crate::metric::exposition::{LE, TOTAL};
+use crate::metric::exposition::{LE, TOTAL, unit};
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{Instrument, Kind};
 use crate::metric::snapshot::{Data, Number, Point};

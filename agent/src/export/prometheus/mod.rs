@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
-use crate::metric::exposition::{INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
+use crate::metric::exposition::{self, INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
 use crate::metric::key::{
     CONTAINER_ID, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, STETH_CGROUP_PATH,
 };
@@ -46,17 +46,15 @@ pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
     for entry in &snapshot.resources {
         let identity = Identity::of(&entry.resource);
         let common = identity.labels();
-        let is_place = identity.job.is_empty();
-        if let Entry::Vacant(target) = targets.entry(identity) {
+        if identity.is_target()
+            && let Entry::Vacant(target) = targets.entry(identity)
+        {
             let mut labels = common.clone();
-            let is_told = |key| {
-                is_identity(key) || (is_place && [CONTAINER_ID, STETH_CGROUP_PATH].contains(&key))
-            };
-            labels.extend(entry.resource.attributes.iter().filter(|(key, _)| !is_told(*key)));
+            labels.extend(entry.resource.attributes.iter().filter(|(key, _)| !is_identity(*key)));
             target.insert(labels.text());
         }
         for metric in entry.scopes.iter().flat_map(|scope| &scope.metrics) {
-            let name = name::metric(metric.instrument);
+            let name = exposition::name(metric.instrument);
             let family =
                 families.entry(name).or_insert_with(|| Family::new(metric.instrument, format));
             for point in &metric.points {
@@ -100,6 +98,12 @@ impl Identity {
         let place = |wanted| if job.is_empty() { text(wanted) } else { String::new() };
         let (container, cgroup) = (place(CONTAINER_ID), place(STETH_CGROUP_PATH));
         Self { job, instance, container, cgroup }
+    }
+
+    /// Whether it has job and instance for itself. A control group has those of the host that it is
+    /// on: told as a target as well, it would make every join with `target_info` ambiguous.
+    fn is_target(&self) -> bool {
+        self.container.is_empty() && self.cgroup.is_empty()
     }
 
     fn labels(&self) -> LabelSet {

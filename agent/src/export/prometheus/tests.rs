@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::{Format, name, render, render_counted};
 use crate::export::sample;
+use crate::metric::exposition;
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{self, Instrument, Kind, Scale};
 use crate::metric::key::{
-    HTTP_ROUTE, Key, PROCESS_COMMAND_ARGS, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE,
-    SERVICE_VERSION,
+    CONTAINER_ID, HOST_NAME, HTTP_ROUTE, Key, PROCESS_COMMAND_ARGS, SERVICE_INSTANCE_ID,
+    SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, STETH_CGROUP_PATH,
 };
 use crate::metric::snapshot::{
     Attribute, Data, Metric, Number, Point, Resource, ResourceMetrics, Scope, Snapshot, Value,
@@ -152,6 +153,34 @@ test_wait_duration_seconds_count{http_route="/a\\b\"c\nd",instance="a-1",job="eu
 }
 
 #[test]
+fn one_target_is_told_of_each_job_and_instance() {
+    let gauge = |value| {
+        let points = vec![point(&[], Data::Number(Number::Int(value)))];
+        vec![Metric { instrument: &LOAD, points }]
+    };
+    let host = (HOST_NAME, text("node"));
+    let group = |path| (STETH_CGROUP_PATH, text(path));
+    let snapshot = Snapshot {
+        time: WallTime(9),
+        resources: vec![
+            of(vec![host.clone()], gauge(1)),
+            of(vec![host.clone(), group("/a")], gauge(2)),
+            of(vec![host, (CONTAINER_ID, text("c1")), group("/docker/c1")], gauge(3)),
+        ],
+    };
+    let expect = r#"# HELP target_info What is observed, by job and instance.
+# TYPE target_info gauge
+target_info{host_name="node"} 1
+# HELP test_load_ratio Load.
+# TYPE test_load_ratio gauge
+test_load_ratio 1
+test_load_ratio{container_id="c1",steth_cgroup_path="/docker/c1"} 3
+test_load_ratio{steth_cgroup_path="/a"} 2
+"#;
+    assert_eq!(render(&snapshot, Format::Text), expect);
+}
+
+#[test]
 fn nothing_is_an_empty_text() {
     assert_eq!(render(&Snapshot::default(), Format::Text), "");
     assert_eq!(render(&Snapshot::default(), Format::OpenMetrics), "# EOF\n");
@@ -180,7 +209,7 @@ fn series_that_would_clash_are_left_out_and_counted() {
 fn names_get_their_unit_and_kind() {
     let check = |name, unit, kind, expect: &str| {
         let instrument = Instrument { name, unit, kind, ..Instrument::BLANK };
-        assert_eq!(name::metric(&instrument), expect, "{name} {unit} {kind:?}");
+        assert_eq!(exposition::name(&instrument), expect, "{name} {unit} {kind:?}");
     };
     check(
         "http.server.request.duration",

@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod container;
 pub mod cpu;
 pub mod disk;
+pub mod events;
 pub mod filesystem;
 pub mod http;
 pub mod locks;
@@ -199,6 +200,11 @@ pub static FAMILIES: &[Sheet] = &[
     ),
     sheet("sockets", "five files a round, 0.15 ms in a build without optimisation", sockets::ALL),
     sheet(
+        "events",
+        "a request to a block device about 170 ns, each state that a connection takes about 90 ns, a dropped packet as much, nothing on the way of data; two calls for each row and one walk over all TCP sockets a round",
+        events::ALL,
+    ),
+    sheet(
         "process",
         "a round of 1,088 processes took 4.6 to 8.2 ms, with 256 of them told by themselves 7.9 to 9.8 ms",
         process::ALL,
@@ -208,9 +214,21 @@ pub static FAMILIES: &[Sheet] = &[
         "about 18 files for each group, of which the kernel needs 5 to 15 us each; a round of 200 containers took 40 ms in a build without optimisation, on a thread of its own",
         container::ALL,
     ),
-    sheet("scheduler", "not measured yet", scheduler::ALL),
-    sheet("offcpu", "not measured yet", offcpu::ALL),
-    sheet("locks", "not measured yet", locks::ALL),
+    sheet(
+        "scheduler",
+        "a program on each switch: 17 ns beyond the 30 ns of an empty one, 5 % of a storm of nothing but switches; 440 bytes and 1.4 us for each new thread",
+        scheduler::ALL,
+    ),
+    sheet(
+        "offcpu",
+        "10 ns more on each switch that waits, 20 ns more in a read or write of a descriptor",
+        offcpu::ALL,
+    ),
+    sheet(
+        "locks",
+        "200 bytes more for each thread, 20 ns more after each wait for a futex; off by default",
+        locks::ALL,
+    ),
     sheet("pressure", "four files a round, 0.1 ms in a build without optimisation", pressure::ALL),
     sheet(
         "conntrack",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::meter::Look;
 use super::model::{Header, Row, View};
 use crate::entity::EntityId;
 use crate::metric::histogram::Histogram;
@@ -42,6 +43,7 @@ impl Feed {
         rows: Vec<red::Row>,
         open: &[(EntityId, u64)],
         name: impl Fn(EntityId) -> Arc<str>,
+        used: &Look,
         elapsed: Duration,
         header: Header,
     ) -> View {
@@ -72,8 +74,32 @@ impl Feed {
             let sum = waiting.entry(service).or_default();
             *sum = sum.saturating_add(*open);
         }
-        let rows = sums.into_iter().map(|(shown, sum)| sum.row(shown, &waiting, elapsed)).collect();
-        View { header, rows }
+        let mut services: BTreeMap<(Arc<str>, Role), Sum> = BTreeMap::new();
+        for ((service, role, _), sum) in &sums {
+            services.entry((Arc::clone(service), *role)).or_default().join(sum);
+        }
+        // What a service is asked says more of it than what it asks; that stands among the routes.
+        let servers: Vec<Arc<str>> = services
+            .keys()
+            .filter(|(_, role)| *role == Role::Server)
+            .map(|(service, _)| Arc::clone(service))
+            .collect();
+        services.retain(|(service, role), _| *role == Role::Server || !servers.contains(service));
+        for service in used.services.keys() {
+            if !services.keys().any(|(known, _)| known == service) {
+                services.insert((Arc::clone(service), Role::Server), Sum::default());
+            }
+        }
+        let all = services
+            .into_iter()
+            .map(|((service, role), sum)| ((service, role, Arc::from(NO_ROUTE)), sum));
+        let row = |(shown, sum): (Shown, Sum)| sum.row(shown, &waiting, used, elapsed);
+        View {
+            header,
+            host: used.host,
+            services: all.map(row).collect(),
+            rows: sums.into_iter().map(row).collect(),
+        }
     }
 }
 
@@ -92,7 +118,23 @@ impl Sum {
         }
     }
 
-    fn row(self, shown: Shown, waiting: &HashMap<Arc<str>, u64>, elapsed: Duration) -> Row {
+    fn join(&mut self, other: &Self) {
+        let Self { count, errors, duration } = other;
+        self.count = self.count.saturating_add(*count);
+        self.errors = self.errors.saturating_add(*errors);
+        match (&mut self.duration, duration) {
+            (Some(sum), Some(more)) => sum.merge(more),
+            (none, more) => *none = more.clone().or(none.take()),
+        }
+    }
+
+    fn row(
+        self,
+        shown: Shown,
+        waiting: &HashMap<Arc<str>, u64>,
+        used: &Look,
+        elapsed: Duration,
+    ) -> Row {
         let (service, role, route) = shown;
         let Self { count, errors, duration } = self;
         let seconds = elapsed.as_secs_f64();
@@ -104,6 +146,7 @@ impl Sum {
             p95: quantile(0.95),
             p99: quantile(0.99),
             in_flight: (role == Role::Server).then(|| waiting.get(&service).copied().unwrap_or(0)),
+            usage: used.services.get(&service).copied().unwrap_or_default(),
             service,
             role,
             route,
@@ -122,7 +165,8 @@ mod tests {
     use crate::metric::instrument::http::HTTP_SERVER_REQUEST_DURATION as DURATION;
     use crate::protocol::Role;
     use crate::red;
-    use crate::runtime::live::model::{Header, View};
+    use crate::runtime::live::meter::Look;
+    use crate::runtime::live::model::{Header, Usage, View};
 
     fn counted(entity: u32, millis: &[u64], errors: u64) -> red::Row {
         let mut duration = Histogram::new(&DURATION);
@@ -141,7 +185,42 @@ mod tests {
 
     fn look(feed: &mut Feed, rows: Vec<red::Row>, open: &[(EntityId, u64)]) -> View {
         let name = |entity: EntityId| Arc::from(if entity.0 < 10 { "shop" } else { "bank" });
-        feed.view(rows, open, name, Duration::from_secs(2), Header::default())
+        let usage = Usage { cpu: Some(0.5), ..Usage::default() };
+        let used = Look {
+            services: [(Arc::from("shop"), usage), (Arc::from("idle"), usage)].into(),
+            ..Look::default()
+        };
+        feed.view(rows, open, name, &used, Duration::from_secs(2), Header::default())
+    }
+
+    #[test]
+    fn a_service_has_one_row_with_what_it_uses_and_one_without_requests_too() {
+        let mut feed = Feed::default();
+        let route = |millis: &[u64], name: &str, role| red::Row {
+            route: Some(Arc::from(name)),
+            role,
+            ..counted(1, millis, 0)
+        };
+        let rows = |more: &[u64]| {
+            let calls = route(&[5; 8], "/c", Role::Client);
+            vec![route(more, "/a", Role::Server), route(more, "/b", Role::Server), calls]
+        };
+        look(&mut feed, rows(&[]), &[]);
+        let view = look(&mut feed, rows(&[10, 20]), &[(EntityId(1), 1)]);
+        let told: Vec<_> = view
+            .services
+            .iter()
+            .map(|row| (&*row.service, row.role, row.rate, row.in_flight, row.usage.cpu))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("idle", Role::Server, 0.0, Some(0), Some(0.5)),
+                ("shop", Role::Server, 2.0, Some(1), Some(0.5)),
+            ]
+        );
+        assert_eq!(view.rows.len(), 3);
+        assert!(view.rows.iter().all(|row| row.usage.cpu == Some(0.5)));
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! and `render` draws it. This file holds what touches the terminal and nothing else.
 
 pub mod feed;
+pub mod meter;
 pub mod model;
 mod render;
+mod saturation;
 pub mod state;
 mod text;
 
@@ -49,7 +51,7 @@ pub fn run(mut views: watch::Receiver<Arc<View>>, log: &Ring) -> Result<(), Live
         if event::poll(PATIENCE)? {
             stale = true;
             if let Event::Key(key) = event::read()?
-                && looked_at.press(key, view.rows.len()) == Effect::Quit
+                && looked_at.press(key, looked_at.rows(&view).len()) == Effect::Quit
             {
                 return Ok(());
             }

@@ -10,8 +10,12 @@ use crate::protocol::Role;
 pub struct View {
     /// The agent and what it sees.
     pub header: Header,
-    /// one row a service, role and route, in no order.
+    /// What the host uses and waits for.
+    pub host: Host,
+    /// One row a service, role and route, in no order.
     pub rows: Vec<Row>,
+    /// One row a service, all its routes together, in no order.
+    pub services: Vec<Row>,
 }
 
 /// The agent and what it sees.
@@ -37,6 +41,52 @@ pub struct Header {
     pub rss: u64,
 }
 
+/// What the host uses and waits for; `None` is what nobody reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Host {
+    /// Of the time of all processors, the part in which they worked, 0 to 1.
+    pub cpu: Option<f64>,
+    /// Threads that waited for a processor, on average, for each processor.
+    pub wait: Option<f64>,
+    /// The part of the memory that is not available, 0 to 1.
+    pub memory: Option<f64>,
+    /// Of the busiest device, the part of the time in which it worked, 0 to 1.
+    pub disk: Option<f64>,
+    /// PSI `some` of processor, memory and IO, each 0 to 1.
+    pub pressure: [Option<f64>; 3],
+    /// Packets dropped a second, by interfaces and their queues.
+    pub drops: Option<f64>,
+    /// TCP segments sent again a second.
+    pub retransmits: Option<f64>,
+    /// A listening socket turned clients away a moment ago.
+    pub accept: bool,
+    /// Somebody was killed for want of memory a moment ago.
+    pub oom: bool,
+}
+
+/// What a service uses and waits for; `None` is what nobody reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Processors that it used, on average.
+    pub cpu: Option<f64>,
+    /// Threads of it that waited for a processor, on average.
+    pub wait: Option<f64>,
+    /// Threads of it that waited for its own quota, on average; or, by its control group, processors.
+    pub throttled: Option<f64>,
+    /// Bytes of memory it holds.
+    pub memory: Option<u64>,
+    /// Of the limit of its control group, the part that it needs; 1 if the limit was met.
+    pub memory_full: Option<f64>,
+    /// Threads of it that waited for a disk, on average.
+    pub disk_wait: Option<f64>,
+    /// TCP segments sent again a second.
+    pub retransmits: Option<f64>,
+    /// One of its accept queues is full, or turned clients away a moment ago.
+    pub accept: bool,
+    /// One of its processes was killed for want of memory a moment ago.
+    pub oom: bool,
+}
+
 /// One line of the table: the last few seconds of one route.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -58,4 +108,6 @@ pub struct Row {
     pub p99: Option<f64>,
     /// Requests the whole service has begun and not ended; `None` for clients.
     pub in_flight: Option<u64>,
+    /// What the whole service uses and waits for.
+    pub usage: Usage,
 }

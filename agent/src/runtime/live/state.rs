@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::model::Row;
+use super::model::{Row, View};
 
 /// A column of the table, in the order they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,31 +27,59 @@ pub enum Column {
     P99,
     /// Begun and not ended.
     InFlight,
+    /// Processors used.
+    Cpu,
+    /// Waited for a processor.
+    Wait,
+    /// Waited for the quota.
+    Throttled,
+    /// Memory held.
+    Memory,
+    /// Waited for a disk.
+    DiskWait,
+    /// Sent again.
+    Retransmits,
+}
+
+/// Which table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// RED, a row a service, role and route.
+    Routes,
+    /// RED and USE, a row a service.
+    Services,
+}
+
+impl Table {
+    /// Its columns, in order: those that it can be sorted by.
+    pub fn columns(self) -> &'static [Column] {
+        use Column::{
+            Cpu, DiskWait, Errors, InFlight, Memory, P50, P95, P99, Rate, Retransmits, Role, Route,
+            Service, Throttled, Wait,
+        };
+        match self {
+            Self::Routes => &[Service, Role, Route, Rate, Errors, P50, P95, P99, InFlight],
+            Self::Services => &[
+                Service,
+                Rate,
+                Errors,
+                P99,
+                Cpu,
+                Wait,
+                Throttled,
+                Memory,
+                DiskWait,
+                Retransmits,
+                P50,
+                P95,
+                InFlight,
+                Role,
+            ],
+        }
+    }
 }
 
 impl Column {
-    /// All of them, in order.
-    pub const ALL: [Self; 9] = [
-        Self::Service,
-        Self::Role,
-        Self::Route,
-        Self::Rate,
-        Self::Errors,
-        Self::P50,
-        Self::P95,
-        Self::P99,
-        Self::InFlight,
-    ];
-
-    fn place(self) -> usize {
-        Self::ALL.iter().position(|column| *column == self).unwrap_or(0)
-    }
-
-    fn stepped(self, step: usize) -> Self {
-        let place = (self.place() + step) % Self::ALL.len();
-        Self::ALL.get(place).copied().unwrap_or(Self::Rate)
-    }
-
     /// Names read best from A, numbers from the largest.
     fn is_text(self) -> bool {
         matches!(self, Self::Service | Self::Role | Self::Route)
@@ -85,6 +113,8 @@ pub struct State {
     pub paused: bool,
     /// What the keys do is shown.
     pub help: bool,
+    /// What the rows are of.
+    pub table: Table,
 }
 
 impl Default for State {
@@ -97,6 +127,7 @@ impl Default for State {
             scroll: 0,
             paused: false,
             help: false,
+            table: Table::Routes,
         }
     }
 }
@@ -126,8 +157,9 @@ impl State {
             KeyCode::Char('?' | 'h') => self.help = !self.help,
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Esc => (self.help, self.filter) = (false, String::new()),
-            KeyCode::Char('s') | KeyCode::Right => self.sort_by(self.sort.stepped(1)),
-            KeyCode::Left => self.sort_by(self.sort.stepped(Column::ALL.len() - 1)),
+            KeyCode::Char('s') | KeyCode::Right => self.sort_by(self.stepped(1)),
+            KeyCode::Left => self.sort_by(self.stepped(self.table.columns().len() - 1)),
+            KeyCode::Tab | KeyCode::Char('u') => self.turn(),
             KeyCode::Char('n') => self.sort_by(Column::Service),
             KeyCode::Char('r') => self.sort_by(Column::Rate),
             KeyCode::Char('e') => self.sort_by(Column::Errors),
@@ -135,7 +167,7 @@ impl State {
             KeyCode::Char('i') => self.sort_by(Column::InFlight),
             KeyCode::Char(digit @ '1'..='9') => {
                 let place = digit.to_digit(10).unwrap_or(1) as usize - 1;
-                self.sort_by(Column::ALL.get(place).copied().unwrap_or(self.sort));
+                self.sort_by(self.table.columns().get(place).copied().unwrap_or(self.sort));
             }
             KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
             KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
@@ -158,6 +190,32 @@ impl State {
             _ => {}
         }
         self.scroll = 0;
+    }
+
+    /// The other table, from its beginning, in an order that it has.
+    fn turn(&mut self) {
+        self.table = match self.table {
+            Table::Routes => Table::Services,
+            Table::Services => Table::Routes,
+        };
+        self.scroll = 0;
+        if !self.table.columns().contains(&self.sort) {
+            (self.sort, self.descending) = (Column::Rate, true);
+        }
+    }
+
+    /// The rows of the table that is looked at.
+    pub fn rows<'a>(&self, view: &'a View) -> &'a [Row] {
+        match self.table {
+            Table::Routes => &view.rows,
+            Table::Services => &view.services,
+        }
+    }
+
+    fn stepped(&self, step: usize) -> Column {
+        let columns = self.table.columns();
+        let place = columns.iter().position(|column| *column == self.sort).unwrap_or(0);
+        columns.get((place + step) % columns.len()).copied().unwrap_or(Column::Rate)
     }
 
     /// The same column again turns the order round.
@@ -186,6 +244,7 @@ impl State {
 
     fn compare(&self, a: &Row, b: &Row) -> Ordering {
         let time = |a: Option<f64>, b: Option<f64>| a.unwrap_or(-1.0).total_cmp(&b.unwrap_or(-1.0));
+        let (of_a, of_b) = (&a.usage, &b.usage);
         match self.sort {
             Column::Service => a.service.cmp(&b.service),
             Column::Role => a.role.cmp(&b.role),
@@ -196,6 +255,12 @@ impl State {
             Column::P95 => time(a.p95, b.p95),
             Column::P99 => time(a.p99, b.p99),
             Column::InFlight => a.in_flight.cmp(&b.in_flight),
+            Column::Cpu => time(of_a.cpu, of_b.cpu),
+            Column::Wait => time(of_a.wait, of_b.wait),
+            Column::Throttled => time(of_a.throttled, of_b.throttled),
+            Column::Memory => of_a.memory.cmp(&of_b.memory),
+            Column::DiskWait => time(of_a.disk_wait, of_b.disk_wait),
+            Column::Retransmits => time(of_a.retransmits, of_b.retransmits),
         }
     }
 }

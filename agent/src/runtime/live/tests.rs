@@ -7,7 +7,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Header, Row, View};
+use super::model::{Header, Host, Row, Usage, View};
 use super::render::render;
 use super::state::{Column, Effect, State};
 use crate::protocol::Role;
@@ -23,6 +23,55 @@ fn row(service: &str, role: Role, route: &str, rate: f64, p50: f64) -> Row {
         p95: Some(p50 * 4.0),
         p99: Some(p50 * 20.0),
         in_flight: (role == Role::Server).then_some(3),
+        usage: usage(service),
+    }
+}
+
+/// What a service uses: nginx waits, evil has everything against it, of cron nothing is known.
+fn usage(service: &str) -> Usage {
+    let calm = Usage {
+        cpu: Some(0.034),
+        wait: Some(0.0021),
+        throttled: Some(0.0),
+        memory: Some(212 << 20),
+        disk_wait: Some(0.0),
+        retransmits: Some(0.0),
+        ..Usage::default()
+    };
+    match service {
+        "cron" => Usage::default(),
+        "nginx" => Usage {
+            cpu: Some(1.62),
+            wait: Some(0.41),
+            throttled: Some(0.12),
+            retransmits: Some(17.3),
+            ..calm
+        },
+        "evil\x1b[2J" => Usage {
+            cpu: Some(16.0),
+            wait: Some(120.0),
+            memory: Some(3 << 30),
+            memory_full: Some(1.0),
+            disk_wait: Some(0.95),
+            accept: true,
+            oom: true,
+            ..calm
+        },
+        _ => calm,
+    }
+}
+
+fn host() -> Host {
+    Host {
+        cpu: Some(0.973),
+        wait: Some(1.62),
+        memory: Some(0.61),
+        disk: Some(0.021),
+        pressure: [Some(0.412), Some(0.0), Some(0.034)],
+        drops: Some(0.0),
+        retransmits: Some(17.3),
+        accept: true,
+        oom: false,
     }
 }
 
@@ -41,6 +90,13 @@ fn view() -> View {
             cpu: 0.034,
             rss: 19 << 20,
         },
+        host: host(),
+        services: vec![
+            row("checkout", Role::Server, "-", 12.4, 0.0123),
+            row("nginx", Role::Server, "-", 18_250.0, 0.000_084),
+            row("evil\x1b[2J", Role::Server, "-", 0.05, 1.5),
+            Row { route: Arc::from("-"), ..idle.clone() },
+        ],
         rows: vec![
             row(
                 "checkout",
@@ -95,9 +151,51 @@ fn a_narrow_terminal_shows_what_matters_most() {
 }
 
 #[test]
+fn services_show_what_they_use_and_wait_for() {
+    for width in [130, 80, 60, 45, 30] {
+        let drawn = drawn(&view(), &pressed("u"), None, width, 9);
+        insta::assert_snapshot!(format!("services_{width}"), drawn);
+    }
+    let calm = View {
+        host: Host { cpu: Some(0.1), wait: Some(0.01), accept: false, ..Host::default() },
+        services: vec![row("checkout", Role::Server, "-", 12.4, 0.0123)],
+        ..view()
+    };
+    insta::assert_snapshot!("services_calm", drawn(&calm, &pressed("u"), None, 80, 6));
+}
+
+#[test]
+fn the_widest_terminal_shows_both_tables_in_one() {
+    insta::assert_snapshot!(drawn(&view(), &State::default(), None, 160, 10));
+}
+
+#[test]
+fn each_table_keeps_to_its_columns() {
+    let check = |keys: &str, sort: Column, descending: bool| {
+        let state = pressed(keys);
+        assert_eq!((state.sort, state.descending), (sort, descending), "{keys:?}");
+    };
+    check("u", Column::Rate, true);
+    check("u5", Column::Cpu, true);
+    check("u55", Column::Cpu, false);
+    check("u5u", Column::Rate, true);
+    check("nu", Column::Service, false);
+    check("3u", Column::Rate, true);
+    check("u<<", Column::Role, false);
+    let view = view();
+    let first = |keys: &str| {
+        let state = pressed(keys);
+        Arc::clone(&state.select(state.rows(&view))[0].service)
+    };
+    assert_eq!(&*first("u6"), "evil\x1b[2J");
+    assert_eq!(&*first("u7"), "nginx");
+    assert_eq!(&*first("u88"), "cron");
+}
+
+#[test]
 fn no_size_is_too_small() {
     for (width, height) in [(1, 1), (2, 3), (10, 2), (200, 1), (1, 50)] {
-        for keys in ["", "?", "/x", "/nginx\n"] {
+        for keys in ["", "?", "/x", "/nginx\n", "u"] {
             let _ = drawn(&view(), &pressed(keys), Some("warned"), width, height);
         }
     }
@@ -114,7 +212,7 @@ fn the_filter_the_help_and_the_last_warning_are_shown() {
     let warning = Some("WARN collector is away endpoint=http://otel:4318");
     insta::assert_snapshot!("filtered", drawn(&view(), &pressed("/nginx\np"), warning, 100, 9));
     insta::assert_snapshot!("editing", drawn(&view(), &pressed("/zzz"), None, 80, 7));
-    insta::assert_snapshot!("help", drawn(&view(), &pressed("?"), None, 90, 16));
+    insta::assert_snapshot!("help", drawn(&view(), &pressed("?"), None, 80, 24));
 }
 
 #[test]
@@ -200,6 +298,9 @@ fn fake_feed() {
             view.header.uptime = Duration::from_secs(second.into());
             for (place, row) in view.rows.iter_mut().enumerate() {
                 row.rate *= 1.0 + f64::from(second % 7) * 0.1 * place as f64;
+            }
+            for row in &mut view.services {
+                row.usage.wait = row.usage.wait.map(|wait| wait * f64::from(second % 5));
             }
             for place in 0..40 {
                 let service = format!("service-{:02}", place % 13);

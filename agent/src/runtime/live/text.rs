@@ -40,6 +40,16 @@ pub(super) fn percent(part: f64) -> String {
     }
 }
 
+/// Threads on average, in percent of one, at most five characters; `-` for none.
+pub(super) fn threads(threads: Option<f64>) -> String {
+    match threads {
+        None => "-".to_owned(),
+        Some(t) if t < 99.995 => percent(t),
+        Some(t) if t < 9999.5 => format!("{t:.0}x"),
+        Some(_) => ">10kx".to_owned(),
+    }
+}
+
 /// Seconds with three digits and their unit; `-` for none.
 pub(super) fn seconds(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|s| s.is_finite() && *s >= 0.0) else {
@@ -66,6 +76,21 @@ pub(super) fn bytes(bytes: u64) -> String {
         b if b < 1024.0 * 1024.0 * 1024.0 => format!("{:.1} MiB", b / (1024.0 * 1024.0)),
         b => format!("{:.1} GiB", b / (1024.0 * 1024.0 * 1024.0)),
     }
+}
+
+/// `18.2M`, at most five characters; `-` for none.
+pub(super) fn memory(bytes: Option<u64>) -> String {
+    let Some(bytes) = bytes else { return "-".to_owned() };
+    let mut left = bytes as f64;
+    for unit in ["B", "K", "M", "G", "T"] {
+        match left {
+            _ if unit == "B" && left < 1000.0 => return format!("{bytes}B"),
+            l if l < 99.95 => return format!("{l:.1}{unit}"),
+            l if l < 1000.0 => return format!("{l:.0}{unit}"),
+            _ => left /= 1024.0,
+        }
+    }
+    ">999T".to_owned()
 }
 
 /// `3d 4h`, `4h 5m`, `5m 6s`, `6s`
@@ -95,7 +120,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, cut, percent, rate, seconds, uptime, whole};
+    use super::{bytes, cut, memory, percent, rate, seconds, threads, uptime, whole};
 
     #[test]
     fn numbers_are_short_and_have_their_unit() {
@@ -112,6 +137,11 @@ mod tests {
         check(percent(0.0001), "<0.1%");
         check(percent(0.0123), "1.2%");
         check(percent(1.0), "100%");
+        check(threads(None), "-");
+        check(threads(Some(0.414)), "41%");
+        check(threads(Some(99.99)), "9999%");
+        check(threads(Some(100.0)), "100x");
+        check(threads(Some(1e9)), ">10kx");
         check(seconds(None), "-");
         check(seconds(Some(0.000_012_3)), "12.3us");
         check(seconds(Some(0.001)), "1.00ms");
@@ -120,6 +150,13 @@ mod tests {
         check(seconds(Some(6000.0)), "100min");
         check(bytes(512), "512 B");
         check(bytes(19 << 20), "19.0 MiB");
+        check(memory(None), "-");
+        check(memory(Some(999)), "999B");
+        check(memory(Some(1000)), "1.0K");
+        check(memory(Some(19 << 20)), "19.0M");
+        check(memory(Some(1023 << 20)), "1.0G");
+        check(memory(Some(640 << 30)), "640G");
+        check(memory(Some(u64::MAX)), ">999T");
         check(uptime(Duration::from_secs(59)), "59s");
         check(uptime(Duration::from_secs(3661)), "1h 1m");
         check(uptime(Duration::from_hours(25)), "1d 1h");

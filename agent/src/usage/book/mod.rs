@@ -22,7 +22,7 @@ use super::{Amount, CgroupId, Collected, Family, Lack, Outcome, Owner, ProcKey, 
 use crate::entity::EntityId;
 use crate::event::{Nanos, Pid};
 use crate::host::{Anchor, cgroup};
-use crate::metric::instrument::{Kind, process as instrument};
+use crate::metric::instrument::{Instrument, Kind, events, process as instrument};
 use crate::metric::snapshot::{Number, Resource, ResourceMetrics, Scope, WallTime};
 
 /// Series of the host at most.
@@ -121,6 +121,11 @@ pub struct Book {
     standing: BTreeMap<Family, Standing>,
     counters: Counters,
     host_resource: Arc<Resource>,
+}
+
+/// Who is killed for want of memory is told by name, whoever it is: it is rare, and it is all there is.
+fn is_named(instrument: &Instrument) -> bool {
+    std::ptr::eq(instrument, &raw const events::STETH_OOM_KILLS)
 }
 
 impl Book {
@@ -260,6 +265,9 @@ impl Book {
         if process.entity.is_none() || process.round != *round {
             process.bind(key, now, lookups, owners);
         }
+        if process.entity.is_none() && is_named(which.instrument) {
+            process.entity = Some(owners.find(key, now));
+        }
         process.round = *round;
         if !process.own && process.entity.is_some_and(|entity| owners.is_observed(entity)) {
             process.become_own(own, config.processes, now.wall, counters);
@@ -270,9 +278,20 @@ impl Book {
             now: now.wall,
             whole: process.whole,
         };
-        let Some(gain) = process.account.take(which, amount, *round, origin, OWNER_SERIES) else {
-            counters.refused += 1;
-            return;
+        // What is told of the instance alone, and came as a difference, needs no account of the process.
+        let gain = match amount {
+            Amount::Add(more) if !which.instrument.is_of_process() => Gain::More(more),
+            Amount::AddHistogram(values) if !which.instrument.is_of_process() => {
+                Gain::Values(values)
+            }
+            amount => {
+                let account = &mut process.account;
+                let Some(gain) = account.take(which, amount, *round, origin, OWNER_SERIES) else {
+                    counters.refused += 1;
+                    return;
+                };
+                gain
+            }
         };
         if let Gain::More(Number::Int(more)) = gain
             && std::ptr::eq(which.instrument, &raw const instrument::PROCESS_CPU_TIME)
@@ -287,7 +306,7 @@ impl Book {
         } else {
             process
                 .entity
-                .filter(|e| process.own || owners.is_observed(*e))
+                .filter(|e| process.own || owners.is_observed(*e) || is_named(which.instrument))
                 .unwrap_or(owners.other())
         };
         self.sum(told, which, gain);
@@ -332,7 +351,9 @@ impl Book {
     fn weigh(&mut self, owners: &mut dyn Owners) {
         let Self { processes, last, now, own, config, counters, .. } = self;
         let elapsed = last.map_or(0, |last| now.monotonic.since(last.monotonic).0);
-        for (key, process) in processes.iter_mut().filter(|(_, process)| !process.own) {
+        let others =
+            processes.iter_mut().filter(|(_, process)| !process.own && process.is_program());
+        for (key, process) in others {
             let Weight { cpu, memory } = process.weight;
             let is_busy = elapsed > 0 && cpu as f64 >= config.heavy_cpu * elapsed as f64;
             if (is_busy && cpu > 0) || memory >= config.heavy_memory {
@@ -444,6 +465,11 @@ impl Book {
     pub fn wanted(&self) -> Vec<ProcKey> {
         let told = self.processes.iter().filter(|(_, process)| process.own && !process.ended);
         told.map(|(key, _)| *key).collect()
+    }
+
+    /// When the last round was read.
+    pub fn read(&self) -> Option<Anchor> {
+        self.last
     }
 
     /// What came of the families, in their order.

@@ -75,6 +75,11 @@ impl Process {
         }
     }
 
+    /// It runs a program: it is no thread of the kernel's.
+    pub(super) fn is_program(&self) -> bool {
+        self.has_memory
+    }
+
     /// Asks whose it is. Who is not known yet, or not since it runs another program, is looked up if it
     /// is worth it and there is time.
     pub(super) fn bind(
