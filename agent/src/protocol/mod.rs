@@ -114,6 +114,19 @@ pub struct Exchange<'a> {
     /// Where in its direction of the connection the request began, counted from where the
     /// connection was seen first.
     pub position: Option<u64>,
+    /// Who moved it, and the moments between its begin and its end.
+    pub course: Course,
+}
+
+/// What is known of an exchange between its begin and its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Course {
+    /// The thread that moved the request's first bytes; 0 where it is not known.
+    pub asked_by: u32,
+    /// The thread that moved the response's first bytes; 0 where none came or it is not known.
+    pub answered_by: u32,
+    /// When the response's first bytes had crossed.
+    pub answered: Option<Timestamp>,
 }
 
 impl Method {

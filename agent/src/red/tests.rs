@@ -7,7 +7,7 @@ use crate::event::{ConnId, Pid, Timestamp};
 use crate::metric::instrument::http as metric;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Value};
-use crate::protocol::{Lines, Version};
+use crate::protocol::{Course, Lines, Version};
 
 const ONE: EntityId = EntityId(1);
 const TWO: EntityId = EntityId(2);
@@ -30,6 +30,7 @@ pub(super) fn exchange(role: Role, path: &str, status: Option<u16>) -> Exchange<
         peer: Peer::default(),
         lines: Lines::default(),
         position: None,
+        course: Course::default(),
     }
 }
 

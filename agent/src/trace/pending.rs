@@ -6,7 +6,7 @@ use super::context::Context;
 use super::link::Missing;
 use crate::entity::EntityId;
 use crate::event::{ConnId, Peer, Timestamp};
-use crate::protocol::{Authority, Exchange, Fault, Kept, Method, Role, Version, Wanted};
+use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
 
 /// The route of an exchange, as it was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) struct Pending {
     pub(super) response_body: u64,
     pub(super) peer: Peer,
     pub(super) position: Option<u64>,
+    pub(super) course: Course,
     pub(super) path: Box<str>,
     pub(super) host: Option<(Box<str>, Option<u16>)>,
     pub(super) lines: Kept,
@@ -72,6 +73,7 @@ impl Pending {
             peer,
             lines,
             position,
+            course,
         } = *exchange;
         let host = authority.map(|Authority { host, port }| (shortened(host, path).into(), port));
         Self {
@@ -88,6 +90,7 @@ impl Pending {
             response_body,
             peer,
             position,
+            course,
             path: shortened(whole, path).into(),
             host,
             lines: lines.kept(wanted),

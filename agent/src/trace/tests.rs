@@ -11,7 +11,7 @@ use super::*;
 use crate::event::{ConnId, Peer, Pid};
 use crate::metric::key::{self, Key};
 use crate::metric::snapshot::Value;
-use crate::protocol::{Authority, Fault, Lines, Method, Version};
+use crate::protocol::{Authority, Course, Fault, Lines, Method, Version};
 use sampling::{Parent, Threshold};
 
 /// Everything is kept and nothing is bounded that a test does not bound.
@@ -118,6 +118,7 @@ fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u6
         peer: ask.peer,
         lines: Lines::new(ask.head.as_bytes(), ask.cut),
         position: Some(ask.position),
+        course: Course::default(),
     };
     let route = route.filter(|_| ask.role == Role::Server);
     let route = route.map(|text| Route { text: text.into(), template: false });

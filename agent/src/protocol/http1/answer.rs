@@ -66,6 +66,8 @@ impl Conversation {
             ending: None,
             asked: method.is_some(),
             pid: Some(cx.pid),
+            tid: cx.tid,
+            begun: Some(first),
         };
         let tunnel = method == Some(Method::Connect) && matches!(answer.status, 200..=299);
         if answer.status == 101 || tunnel {
@@ -109,6 +111,7 @@ impl Conversation {
                 version: None,
                 begun: since,
                 pid: cx.pid,
+                tid: cx.tid,
                 body: 0,
                 declared: None,
                 lines: Kept::default(),

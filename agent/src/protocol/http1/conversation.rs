@@ -20,7 +20,9 @@ use super::counters::{Count, Counters};
 use super::head;
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::flow::{Capture, Stream};
-use crate::protocol::{Authority, Exchange, Fault, Kept, Method, Role, Sink, Verdict, Version};
+use crate::protocol::{
+    Authority, Course, Exchange, Fault, Kept, Method, Role, Sink, Verdict, Version,
+};
 
 /// Bytes of one turn after which silence may mean more of it.
 const CARRIED: u64 = agent_common::limit::SEGMENT_LARGE as u64;
@@ -67,6 +69,8 @@ pub(super) struct Open {
     pub(super) version: Option<Version>,
     pub(super) begun: Timestamp,
     pub(super) pid: Pid,
+    /// The thread that moved its first bytes; 0 where it is not known.
+    pub(super) tid: u32,
     pub(super) body: u64,
     /// The most that the body can be, where the head's end was not seen: what it said until there.
     pub(super) declared: Option<u64>,
@@ -98,6 +102,10 @@ pub(super) struct Answering {
     pub(super) asked: bool,
     /// The process that answers, where it is known.
     pub(super) pid: Option<Pid>,
+    /// The thread that moved its first bytes; 0 where it is not known.
+    pub(super) tid: u32,
+    /// When they had crossed.
+    pub(super) begun: Option<Timestamp>,
 }
 
 /// What an event brings besides its bytes.
@@ -105,6 +113,8 @@ pub(super) struct Cx<'a, S> {
     pub(super) conn: ConnId,
     /// The process that moved the bytes.
     pub(super) pid: Pid,
+    /// The thread that did; 0 where it is not known.
+    pub(super) tid: u32,
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) sink: &'a mut S,
@@ -454,6 +464,11 @@ impl Conversation {
             peer: self.peer,
             lines: open.lines.lines(),
             position: open.position,
+            course: Course {
+                asked_by: open.tid,
+                answered_by: answering.tid,
+                answered: answering.begun,
+            },
         });
     }
 

@@ -176,6 +176,7 @@ impl Conversation {
                 version: request.version,
                 begun,
                 pid: cx.pid,
+                tid: cx.tid,
                 body: 0,
                 declared: None,
                 lines: cx
