@@ -216,6 +216,9 @@ impl Trace {
 
     /// Judges the tree that an exchange belongs to.
     fn judge(&mut self, first: At) {
+        // Trees are judged in the order of their first members, many at a time: the budget is of the
+        // second in which those came.
+        let since = self.window.get(first).map_or(self.now, |first| first.since);
         let mut tree: BTreeMap<At, Mate> = BTreeMap::new();
         let mut open = vec![first];
         // Both ends of a connection carry the same context: there is one trace at most.
@@ -255,7 +258,8 @@ impl Trace {
                 return Err(Left::Untaken);
             }
             let services = members.iter().map(|(.., pending)| pending.entity);
-            self.budget.take(self.now, services).map(|()| judged)
+            let threshold = self.budget.take(since, &judged, services)?;
+            Ok((judged.why, threshold))
         });
         let count = members.len() as u64;
         let (why, threshold) = match judged {

@@ -61,7 +61,8 @@ pub(super) struct Standing {
     pub(super) id: SpanId,
     pub(super) parent: Result<(SpanId, By), Missing>,
     pub(super) why: Why,
-    pub(super) threshold: Threshold,
+    /// What it was kept by, as far as that is known.
+    pub(super) threshold: Option<Threshold>,
 }
 
 /// How a span was linked to its parent.
@@ -104,7 +105,7 @@ pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span 
         trace,
         id,
         parent: parent.ok().map(|(parent, _)| parent),
-        state: state.unwrap_or_default().told(Some(threshold)),
+        state: state.unwrap_or_default().told(threshold),
         name: name(pending),
         begun: pending.begun,
         ended: pending.ended,

@@ -27,7 +27,8 @@ pub struct Traces {
     /// What takes longer is kept, whatever is usual for its route. What is slower than 99 % of its
     /// own route's requests is kept as well.
     pub slow: Period<1, 3_600_000>,
-    /// Spans a second of one service at most; what is beyond is dropped and counted.
+    /// Spans a second of one service at most. Where more is wanted, fewer are kept and each stands for
+    /// more; what is beyond even so is dropped and counted.
     pub per_service: Count<1, 100_000>,
     /// Spans a second of all services at most.
     pub total: Count<1, 1_000_000>,
