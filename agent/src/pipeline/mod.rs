@@ -79,12 +79,13 @@ impl Sink for Next<'_> {
             return;
         }
         let entity = self.entities.of(exchange.pid, exchange.begun);
-        let route = self.red.observe(entity, exchange);
+        let counted = self.red.observe(entity, exchange);
         if let Some(trace) = &mut self.trace {
             let red = &*self.red;
+            let route = counted.route;
             let told = red.route(entity, exchange.role, route);
             let told = told.map(|(text, template)| trace::Route { text, template });
-            trace.observe(entity, exchange, (route, told), || {
+            trace.observe(entity, exchange, (counted, told), || {
                 red.usual(entity, exchange.role, route)
             });
         }
@@ -206,6 +207,9 @@ impl Pipeline {
         }
         if let Some(trace) = &mut self.trace {
             trace.tick(now);
+            for (entity, sample) in trace.samples() {
+                self.red.exemplify(entity, &sample, &anchor);
+            }
         }
     }
 

@@ -28,8 +28,8 @@ use crate::event::{Nanos, Timestamp};
 use crate::host::Anchor;
 use crate::metric::snapshot::Resource;
 use crate::protocol::{Exchange, Role, Wanted};
-use crate::red::label;
 use crate::red::route::RouteId;
+use crate::red::{Counted, Sample, label};
 use context::Found;
 use ids::{Ids, SpanId};
 use link::{Links, Mate};
@@ -47,6 +47,8 @@ const TREE: usize = 256;
 const USUAL: Nanos = Nanos(10_000_000_000);
 /// Routes whose usual duration is remembered.
 const ROUTES: usize = 8192;
+/// Kept spans that may wait to become exemplars; what is beyond is none.
+const SAMPLES: usize = 4096;
 /// How long an idle connection's other end is remembered.
 const REMEMBERED: Nanos = Nanos(300_000_000_000);
 /// Idle ends that are remembered.
@@ -116,6 +118,7 @@ pub struct Trace {
     links: Links,
     budget: Budget,
     kept: Vec<Span>,
+    samples: Vec<(EntityId, Sample)>,
     usual: HashMap<(EntityId, Role, RouteId), (Timestamp, Option<Nanos>)>,
     now: Timestamp,
     counters: Counters,
@@ -130,6 +133,7 @@ impl Trace {
             window: Window::default(),
             links: Links::default(),
             kept: Vec::new(),
+            samples: Vec::new(),
             usual: HashMap::new(),
             now: Timestamp::default(),
             counters: Counters::default(),
@@ -137,12 +141,12 @@ impl Trace {
         }
     }
 
-    /// Takes an exchange that was counted under `route`. `usual` gives its route's own p99.
+    /// Takes an exchange with where and under which route it was counted. `usual` gives its route's own p99.
     pub fn observe(
         &mut self,
         entity: EntityId,
         exchange: &Exchange<'_>,
-        (id, route): (RouteId, Option<Route>),
+        (counted, route): (Counted, Option<Route>),
         usual: impl FnOnce() -> Option<Nanos>,
     ) {
         self.counters.seen += 1;
@@ -154,11 +158,14 @@ impl Trace {
         self.counters.cut += u64::from(context.is_none() && exchange.lines.is_cut());
         pending.context = context;
         pending.route = route;
+        pending.counted = counted;
         let status = exchange.status.unwrap_or(0);
         pending.error = exchange.fault.is_some() || label::is_error(exchange.role, status);
         let took = exchange.ended.since(exchange.begun);
         pending.slow = self.config.slow.is_some_and(|limit| took >= limit)
-            || self.usual((entity, exchange.role, id), usual).is_some_and(|usual| took > usual);
+            || self
+                .usual((entity, exchange.role, counted.route), usual)
+                .is_some_and(|usual| took > usual);
         let at = self.window.next();
         pending.since = self.now;
         pending.before = self.links.add(at, &pending, self.now);
@@ -212,6 +219,11 @@ impl Trace {
     /// The spans kept since this was asked.
     pub fn take(&mut self) -> Vec<Span> {
         std::mem::take(&mut self.kept)
+    }
+
+    /// The spans kept since this was asked, to stand for what was counted of them.
+    pub fn samples(&mut self) -> Vec<(EntityId, Sample)> {
+        std::mem::take(&mut self.samples)
     }
 
     /// Judges the tree that an exchange belongs to.
@@ -284,6 +296,9 @@ impl Trace {
                 Err(missing) => count_at(&mut self.counters.roots, missing as usize),
             }
             let standing = Standing { trace, id, parent, why, threshold };
+            if self.samples.len() < SAMPLES {
+                self.samples.push((pending.entity, pending.sample(trace, id)));
+            }
             self.kept.push(span::span(pending, &standing, &self.config.told));
         }
     }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::ids::{SpanId, TraceId};
 use super::link::Missing;
 use crate::entity::EntityId;
 use crate::event::{ConnId, Peer, Timestamp};
 use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
+use crate::red::{Counted, Sample};
 
 /// The route of an exchange, as it was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(super) struct Pending {
     pub(super) host: Option<(Box<str>, Option<u16>)>,
     pub(super) lines: Kept,
     pub(super) route: Option<Route>,
+    /// Where it was counted.
+    pub(super) counted: Counted,
     pub(super) context: Option<Context>,
     pub(super) error: bool,
     pub(super) slow: bool,
@@ -95,12 +99,26 @@ impl Pending {
             host,
             lines: lines.kept(wanted),
             route: None,
+            counted: Counted::NOWHERE,
             context: None,
             error: false,
             slow: false,
             refused: None,
             before: Timestamp::default(),
             since: Timestamp::default(),
+        }
+    }
+
+    /// What of its span can stand for what was counted.
+    pub(super) fn sample(&self, trace: TraceId, span: SpanId) -> Sample {
+        Sample {
+            role: self.role,
+            counted: self.counted,
+            route: self.route.as_ref().map(|route| route.text.clone()),
+            trace: trace.0,
+            span: span.0,
+            ended: self.ended,
+            values: [self.ended.since(self.begun).0, self.request_body, self.response_body],
         }
     }
 

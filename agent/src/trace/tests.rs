@@ -96,7 +96,7 @@ fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u6
     let route = route.filter(|_| ask.role == Role::Server);
     let route = route.map(|text| Route { text: text.into(), template: false });
     let entity = EntityId(ask.entity);
-    trace.observe(entity, &exchange(ask), (RouteId::NONE, route), || usual.map(Nanos));
+    trace.observe(entity, &exchange(ask), (Counted::NOWHERE, route), || usual.map(Nanos));
 }
 
 fn exchange(ask: &Ask) -> Exchange<'_> {
