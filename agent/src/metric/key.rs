@@ -259,6 +259,8 @@ pub const STETH_LINK_METHOD: Key = Key("steth.link.method");
 pub const STETH_LINK_MISSING: Key = Key("steth.link.missing");
 /// Why a span was kept.
 pub const STETH_SAMPLING_REASON: Key = Key("steth.sampling.reason");
+/// That a span's request has not ended, and why it is told of.
+pub const STETH_SPAN_STATE: Key = Key("steth.span.state");
 
 /// Before the name of a request's header that is told because somebody asked for it.
 pub const HTTP_REQUEST_HEADER: &str = "http.request.header.";
@@ -385,4 +387,5 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_LINK_METHOD, Type::Text),
     (STETH_LINK_MISSING, Type::Text),
     (STETH_SAMPLING_REASON, Type::Text),
+    (STETH_SPAN_STATE, Type::Text),
 ];

@@ -37,6 +37,8 @@ use crate::usage::{Families, NoTables, Tables};
 const SHOW: Duration = Duration::from_secs(1);
 /// The nice value of the thread that empties the ring.
 const URGENCY: i32 = -10;
+/// Looks at what is in flight in the time after which it is said to hang.
+const LOOKS: u32 = 4;
 /// For the last push at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -221,6 +223,7 @@ async fn serve(
         export: exports.interval,
         show: shows.then_some(SHOW),
         spans: exports.traces.as_ref().map(|traces| traces.delay),
+        look: exports.traces.as_ref().map(|_| config.traces.hanging.duration() / LOOKS),
     };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     let turnstile = turnstile.collecting(collector);

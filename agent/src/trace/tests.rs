@@ -3,6 +3,7 @@
 
 mod conventions;
 mod links;
+mod open;
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -20,6 +21,7 @@ pub(super) fn config() -> Config {
     Config {
         sampler: Sampler { threshold: Threshold::ALL, parent: Parent::Keeps, tail: true },
         slow: None,
+        hanging: Nanos(1_000_000),
         per_service: 1_000_000,
         total: 1_000_000,
         hold: Nanos(1_000),

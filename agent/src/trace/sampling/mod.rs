@@ -63,6 +63,8 @@ pub enum Why {
     Sampled,
     /// It is of the share that is kept.
     Ratio,
+    /// One of them has not ended.
+    Open,
 }
 
 /// Why a tree of spans is not kept.
@@ -82,7 +84,7 @@ pub enum Left {
 
 impl Why {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Error, Self::Slow, Self::Sampled, Self::Ratio];
+    pub const ALL: [Self; 5] = [Self::Error, Self::Slow, Self::Sampled, Self::Ratio, Self::Open];
 
     /// Its name as a label's value.
     pub const fn name(self) -> &'static str {
@@ -91,6 +93,7 @@ impl Why {
             Self::Slow => "slow",
             Self::Sampled => "sampled",
             Self::Ratio => "ratio",
+            Self::Open => "in_flight",
         }
     }
 }
@@ -119,6 +122,8 @@ pub struct Traits {
     pub error: bool,
     /// One of them is slow.
     pub slow: bool,
+    /// One of them has not ended.
+    pub open: bool,
 }
 
 /// A tree that is to be kept, as far as a budget allows.
@@ -154,6 +159,9 @@ pub fn judge<'a>(
     }
     if sampler.tail && traits.slow {
         return keep(Why::Slow, Some(Threshold::ALL));
+    }
+    if sampler.tail && traits.open {
+        return keep(Why::Open, Some(Threshold::ALL));
     }
     match (sampler.parent, marked) {
         (Parent::Keeps, Some(threshold)) => {

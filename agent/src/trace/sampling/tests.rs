@@ -77,8 +77,8 @@ fn who_keeps_less_keeps_a_part_of_what_the_other_keeps() {
 fn worth_decides_before_the_share_does() {
     let id = TraceId([0; 16]);
     let none = std::iter::empty;
-    let error = Traits { error: true, slow: true };
-    let slow = Traits { error: false, slow: true };
+    let error = Traits { error: true, slow: true, open: false };
+    let slow = Traits { error: false, slow: true, open: true };
     let keeps = sampler(0.01, Parent::Keeps);
     let all = |why| Ok(Judged { why, threshold: Some(Threshold::ALL), randomness: 0 });
     assert_eq!(judge(&keeps, id, error, none()), all(Why::Error));
