@@ -83,9 +83,10 @@ fn what_came_to_nothing_says_how() -> Result<()> {
     scene.curl(nobody, &[], "/refused")?.wait()?;
     scene.curl(scene.port, &[], "/reset/0")?.wait()?;
     scene.curl(scene.port, &["--max-time", "1"], "/timeout/3")?.wait()?;
-    agent.terminate()?;
+    // A connection that its client has left is over when the server has left it, too.
     let clients = |spans: &[Span]| scene.of(spans, "client", CLIENT).len();
     let spans = collector.spans_when(|spans| clients(spans) >= 3)?;
+    agent.terminate()?;
     let mut told: Vec<String> = scene
         .of(&spans, "client", CLIENT)
         .iter()
