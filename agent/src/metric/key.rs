@@ -262,6 +262,9 @@ pub const STETH_SAMPLING_REASON: Key = Key("steth.sampling.reason");
 /// That a span's request has not ended, and why it is told of.
 pub const STETH_SPAN_STATE: Key = Key("steth.span.state");
 
+/// Before the name of what a request's time went into.
+pub const STETH_WHY: &str = "steth.why.";
+
 /// Before the name of a request's header that is told because somebody asked for it.
 pub const HTTP_REQUEST_HEADER: &str = "http.request.header.";
 
