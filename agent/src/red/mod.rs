@@ -264,18 +264,15 @@ impl Red {
     pub fn exemplify(&mut self, entity: EntityId, sample: &Sample, anchor: &Anchor) {
         let Sample { role, counted, route, trace, span, ended, values } = sample;
         let Some(service) = self.services.get_mut(&entity) else { return };
-        let series = match counted.labels {
-            Some(labels) => {
-                let text = service.route(*role, counted.route).map(|(text, _)| text);
-                if text != *route {
-                    return;
-                }
-                service.find(labels)
+        let series = if let Some(labels) = counted.labels {
+            let text = service.route(*role, counted.route).map(|(text, _)| text);
+            if text != *route {
+                return;
             }
-            None => {
-                let place = usize::from(*role == Role::Client);
-                service.overflow.get_mut(place).and_then(Option::as_deref_mut)
-            }
+            service.find(labels)
+        } else {
+            let place = usize::from(*role == Role::Client);
+            service.overflow.get_mut(place).and_then(Option::as_deref_mut)
         };
         if let Some(series) = series
             && self.exemplars + values.len() <= EXEMPLARS

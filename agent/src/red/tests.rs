@@ -422,7 +422,7 @@ fn failed_connects_are_counted_by_why_and_port() {
 fn exemplars(red: &Red, entity: EntityId) -> Vec<[u8; 8]> {
     let scopes = red.snapshot();
     let scopes = scopes.iter().filter(|(of, _)| *of == entity);
-    let points = scopes.flat_map(|(_, scope)| scope.metrics.first()).flat_map(|m| &m.points);
+    let points = scopes.filter_map(|(_, scope)| scope.metrics.first()).flat_map(|m| &m.points);
     let spans = points.flat_map(|point| match &point.data {
         Data::Histogram(held) => (0..20).filter_map(|at| held.exemplars.of_bucket(at)).collect(),
         _ => Vec::new(),

@@ -158,6 +158,9 @@ impl Trace {
     ) {
         self.counters.seen += 1;
         self.now = self.now.max(exchange.ended);
+        if self.config.sampler.is_off() {
+            return count_at(&mut self.counters.left, Left::Ratio as usize);
+        }
         let mut pending =
             Pending::new(entity, exchange, &self.config.wanted, self.config.wanted.bytes);
         let Found { context, malformed } = context::read(&exchange.lines);

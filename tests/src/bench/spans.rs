@@ -48,7 +48,7 @@ const VARIANTS: &[Variant] = &[
 
 /// What a round of a variant gave beside what every round gives.
 #[derive(Clone, Copy, Debug, Default)]
-struct Kept {
+struct Fate {
     kept: u64,
     dropped: u64,
     exported: u64,
@@ -57,7 +57,7 @@ struct Kept {
     window: (u64, u64),
 }
 
-impl Kept {
+impl Fate {
     fn of(agent: &Agent) -> anyhow::Result<Self> {
         let metrics = agent.metrics()?;
         let sum = |name: &str| metrics.sum(name, &[]);
@@ -99,14 +99,14 @@ pub(super) fn report(plan: &Plan) -> anyhow::Result<String> {
     let taken = Manner { status: 200, body: Vec::new(), delay: Duration::ZERO };
     let receiver = Receiver::start(&taken)?;
     let collector = format!("{}/v1/traces", receiver.url());
-    let mut rounds: Vec<Vec<(Round, f64, Kept)>> = vec![Vec::new(); VARIANTS.len()];
+    let mut rounds: Vec<Vec<(Round, f64, Fate)>> = vec![Vec::new(); VARIANTS.len()];
     for number in 0..plan.rounds {
         for (variant, results) in VARIANTS.iter().zip(&mut rounds) {
             eprintln!("round {} of {}: {}", number + 1, plan.rounds, variant.name);
             let agent = agent(variant, &collector)?;
             let round = bench.round(Some(&agent), plan.seconds)?;
             let exchanges = (round.rate * plan.seconds as f64 * 2.0).max(1.0);
-            results.push((round, in_kernel(&agent)? / exchanges, Kept::of(&agent)?));
+            results.push((round, in_kernel(&agent)? / exchanges, Fate::of(&agent)?));
         }
     }
     let mut out = String::from(
@@ -115,7 +115,7 @@ pub(super) fn report(plan: &Plan) -> anyhow::Result<String> {
          variant     nginx us/req  req/s  agent us/exch  ratio  BPF us/end  ratio  RSS MB  window MB of  \
          kept    dropped  exported  early  lost\n",
     );
-    let median = |rounds: &[(Round, f64, Kept)]| {
+    let median = |rounds: &[(Round, f64, Fate)]| {
         let all: Vec<Round> = rounds.iter().map(|(round, ..)| *round).collect();
         let mut kernel: Vec<f64> = rounds.iter().map(|(_, kernel, _)| *kernel).collect();
         kernel.sort_by(f64::total_cmp);
@@ -126,7 +126,7 @@ pub(super) fn report(plan: &Plan) -> anyhow::Result<String> {
     let base = sums.first().map_or((1.0, 1.0), |(round, kernel, _)| (round.agent, *kernel));
     for (variant, (round, kernel, kept)) in VARIANTS.iter().zip(&sums) {
         let Round { nginx, rate, agent, rss, lost, .. } = round;
-        let Kept { kept, dropped, exported, early, window: (window, limit) } = kept;
+        let Fate { kept, dropped, exported, early, window: (window, limit) } = kept;
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,

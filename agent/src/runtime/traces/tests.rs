@@ -41,16 +41,19 @@ pub(in crate::runtime) fn example() -> Traces {
     let mut traces = Traces::default();
     let mut call = Span { kind: Kind::Client, ..span(1, 2, Some(1), (20, 90)) };
     "GET".clone_into(&mut call.name);
-    let why = |name, millis| (Key(name), Value::Seconds(millis * MILLI));
+    let why = |name, millis| {
+        let key = Key(format!("{}{name}", key::STETH_WHY).leak());
+        (key, Value::Seconds(millis * MILLI))
+    };
     let mut asked = Span { error: true, ..span(1, 3, Some(2), (30, 80)) };
     asked.attributes = vec![
         (key::ERROR_TYPE, Value::Text("500".into())),
         (key::HTTP_RESPONSE_STATUS_CODE, Value::Int(500)),
-        why("steth.why.blocked.disk", 25),
-        why("steth.why.cpu", 10),
-        why("steth.why.last_byte", 50),
-        why("steth.why.receive_queue", 4),
-        why("steth.why.run_queue", 5),
+        why("blocked.disk", 25),
+        why("cpu", 10),
+        why("last_byte", 50),
+        why("receive_queue", 4),
+        why("run_queue", 5),
     ];
     take(&mut traces, "shop", vec![call, span(1, 1, None, (0, 100))]);
     take(&mut traces, "fast", vec![span(9, 1, None, (0, 3))]);

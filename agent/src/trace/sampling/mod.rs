@@ -41,6 +41,13 @@ pub struct Sampler {
     pub tail: bool,
 }
 
+impl Sampler {
+    /// Whether nothing can be kept, whatever a tree is.
+    pub fn is_off(&self) -> bool {
+        !self.tail && self.threshold == Threshold::NONE && self.parent == Parent::Ignored
+    }
+}
+
 /// What the context in a request's head is to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent {
@@ -144,11 +151,11 @@ pub fn judge<'a>(
     traits: Traits,
     contexts: impl Iterator<Item = &'a Context>,
 ) -> Result<Judged, Left> {
-    let (mut randomness, mut marked, mut unmarked) = (trace.randomness(), None, false);
+    let (mut randomness, mut marked, mut unmarked) = (trace.randomness(), Mark::None, false);
     for context in contexts {
         randomness = context.state.randomness.unwrap_or(randomness);
         match context.sampled {
-            Some(true) => marked = lower(marked.unwrap_or(context.state.threshold), context),
+            Some(true) => marked = marked.and(context.state.threshold),
             Some(false) => unmarked = true,
             None => {}
         }
@@ -164,13 +171,14 @@ pub fn judge<'a>(
         return keep(Why::Open, Some(Threshold::ALL));
     }
     match (sampler.parent, marked) {
-        (Parent::Keeps, Some(threshold)) => {
-            let threshold = threshold.unwrap_or(Threshold::ALL);
+        (Parent::Keeps, Mark::By(threshold)) => {
             return keep(Why::Sampled, Some(threshold.min(sampler.threshold)));
         }
-        (Parent::Decides, Some(threshold)) => return keep(Why::Sampled, threshold),
-        (Parent::Decides, None) if unmarked => return Err(Left::Unsampled),
-        (Parent::Ignored, _) | (Parent::Keeps | Parent::Decides, None) => {}
+        (Parent::Keeps, Mark::Alone) => return keep(Why::Sampled, Some(Threshold::ALL)),
+        (Parent::Decides, Mark::By(threshold)) => return keep(Why::Sampled, Some(threshold)),
+        (Parent::Decides, Mark::Alone) => return keep(Why::Sampled, None),
+        (Parent::Decides, Mark::None) if unmarked => return Err(Left::Unsampled),
+        (Parent::Ignored, _) | (Parent::Keeps | Parent::Decides, Mark::None) => {}
     }
     if sampler.threshold.keeps(randomness) {
         keep(Why::Ratio, Some(sampler.threshold))
@@ -179,7 +187,24 @@ pub fn judge<'a>(
     }
 }
 
-/// The lower of two thresholds, of which either may be unknown.
-fn lower(known: Option<Threshold>, context: &Context) -> Option<Option<Threshold>> {
-    Some(known.zip(context.state.threshold).map(|(known, more)| known.min(more)))
+/// What the contexts of a tree say of its being sampled.
+#[derive(Clone, Copy)]
+enum Mark {
+    /// Nothing.
+    None,
+    /// That it is, by this threshold.
+    By(Threshold),
+    /// That it is, and not by what threshold.
+    Alone,
+}
+
+impl Mark {
+    /// The same with one context more that is marked: the lower threshold of both.
+    fn and(self, threshold: Option<Threshold>) -> Self {
+        match (self, threshold) {
+            (Self::None, Some(more)) => Self::By(more),
+            (Self::By(known), Some(more)) => Self::By(known.min(more)),
+            (_, None) | (Self::Alone, _) => Self::Alone,
+        }
+    }
 }
