@@ -169,6 +169,10 @@ pub struct Pair {
     pub ask_tgid: u32,
     /// The process that moved the answer's first bytes (differs when a socket was handed over).
     pub answer_tgid: u32,
+    /// The thread that moved the ask's first bytes.
+    pub ask_tid: u32,
+    /// The thread that moved the answer's first bytes.
+    pub answer_tid: u32,
     /// The other end.
     pub peer: Peer,
     /// What was asked.
@@ -209,8 +213,12 @@ pub struct Segment {
     pub other_time: u64,
     /// The process that made the call.
     pub tgid: u32,
+    /// The thread that did.
+    pub tid: u32,
     /// The other end.
     pub peer: Peer,
+    /// Keeps the layout free of holes.
+    pub reserved3: u32,
 }
 
 /// A socket ended that had no open exchange to say it.

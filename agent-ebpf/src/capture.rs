@@ -184,7 +184,9 @@ pub(crate) unsafe fn moved<M: Memory>(conn: &mut Conn, sk: *const u8, regs: *con
     // SAFETY: helpers without arguments; reads as for `typed`.
     unsafe {
         conn.call.time = bpf_ktime_get_ns();
-        conn.call.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        let who = bpf_get_current_pid_tgid();
+        conn.call.tgid = (who >> 32) as u32;
+        conn.call.tid = who as u32;
         conn.call.seq = if conn.unix != 0 { [0, 0] } else { positions::<M>(sk) };
         if conn.pair.conn == 0 || conn.mode == CONNECTING {
             meet::<M>(conn, sk);

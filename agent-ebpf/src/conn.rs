@@ -61,12 +61,14 @@ pub(crate) struct Call {
     pub(crate) seq: [u32; 2],
     /// Who.
     pub(crate) tgid: u32,
+    /// Which of its threads.
+    pub(crate) tid: u32,
     /// Flags of the segments.
     pub(crate) flags: u8,
     /// 0 read, 1 written.
     pub(crate) direction: u8,
     /// Keeps the layout free of holes.
-    pub(crate) reserved: u16,
+    pub(crate) reserved: [u8; 6],
 }
 
 /// State of one socket. `pair` and `heads` stand together: they are the record that is written.

@@ -187,6 +187,8 @@ unsafe fn header(at: *mut Segment, conn: &Conn, len: u64) {
         (*at).other_end = if out { conn.pos[0] } else { conn.pos[1] };
         (*at).other_time = if out { conn.last[0] } else { conn.last[1] };
         (*at).tgid = conn.call.tgid;
+        (*at).tid = conn.call.tid;
+        (*at).reserved3 = 0;
         (*at).peer = conn.pair.peer;
     }
 }

@@ -199,6 +199,7 @@ fn begin_ask(conn: &mut Conn) {
     conn.pair.tail_len = 0;
     conn.pair.answer_calls = 0;
     conn.pair.ask_tgid = conn.call.tgid;
+    conn.pair.ask_tid = conn.call.tid;
     conn.pair.ask = Turn {
         start: start(conn),
         bytes: conn.call.n,
@@ -298,6 +299,7 @@ fn begin_answer(conn: &mut Conn) {
         conn.pair.flags = (conn.pair.flags & (flag::SERVER | flag::UNIX)) | flag::LATE;
         conn.pair.ask_head = 0;
         conn.pair.ask_tgid = conn.call.tgid;
+        conn.pair.ask_tid = 0;
         conn.pair.ask = Turn { start: 0, bytes: 0, first: 0, last: 0 };
         conn.marked = 0;
     }
@@ -308,6 +310,7 @@ fn begin_answer(conn: &mut Conn) {
     conn.pair.tail_len = 0;
     conn.pair.answer_calls = 1;
     conn.pair.answer_tgid = conn.call.tgid;
+    conn.pair.answer_tid = conn.call.tid;
     conn.pair.answer = Turn {
         start: start(conn),
         bytes: conn.call.n,

@@ -17,6 +17,7 @@ pub mod protocol;
 pub mod red;
 pub mod runtime;
 pub mod source;
+pub mod trace;
 pub mod usage;
 
 include!(concat!(env!("OUT_DIR"), "/kernel_object.rs"));

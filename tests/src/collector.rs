@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::agent::free_port;
 use crate::program::{Program, Scratch, command};
+use crate::spans::{self, Span};
 
 /// What it is made of.
 const RECIPE: &str = include_str!("../collector/builder.yaml");
@@ -75,7 +76,8 @@ impl Collector {
              http: {{endpoint: 127.0.0.1:{http}}}\n\
              exporters:\n  file: {{path: {}, flush_interval: 50ms}}\n\
              service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n    \
-             metrics: {{receivers: [otlp], exporters: [file]}}\n",
+             metrics: {{receivers: [otlp], exporters: [file]}}\n    \
+             traces: {{receivers: [otlp], exporters: [file]}}\n",
             self.file(self.starts).display()
         );
         let config = scratch.file("collector.yaml", config)?;
@@ -112,6 +114,29 @@ impl Collector {
             received.read(&self.file(start))?;
         }
         Ok(received)
+    }
+
+    /// Every span received by now.
+    pub fn spans(&self) -> anyhow::Result<Vec<Span>> {
+        let mut spans = Vec::new();
+        for start in 1..=self.starts {
+            for request in requests(&self.file(start))? {
+                spans.extend(spans::of(&request));
+            }
+        }
+        Ok(spans)
+    }
+
+    /// Asks again until there are so many; gives what there is either way.
+    pub fn spans_when(&self, wanted: impl Fn(&[Span]) -> bool) -> anyhow::Result<Vec<Span>> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let spans = self.spans()?;
+            if wanted(&spans) || Instant::now() > deadline {
+                return Ok(spans);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Asks again until `wanted` says yes; gives the last answer either way.
@@ -191,12 +216,7 @@ pub struct Received(pub Vec<Point>);
 
 impl Received {
     fn read(&mut self, file: &Path) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        // The last line may be half written.
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        for line in whole.lines() {
-            let request: Value = serde_json::from_str(line)
-                .with_context(|| format!("the collector wrote {line:.200}"))?;
+        for request in requests(file)? {
             self.take(&request);
         }
         Ok(())
@@ -271,16 +291,28 @@ impl Received {
     }
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+fn requests(file: &Path) -> anyhow::Result<Vec<Value>> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    // The last line may be half written.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line).with_context(|| format!("the collector wrote {line:.200}"))
+        })
+        .collect()
+}
+
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice).iter()
 }
 
-fn text(value: &Value, key: &str) -> String {
+pub(crate) fn text(value: &Value, key: &str) -> String {
     value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// 64-bit whole numbers are texts in OTLP's JSON.
-fn whole(value: Option<&Value>) -> u64 {
+pub(crate) fn whole(value: Option<&Value>) -> u64 {
     match value {
         Some(Value::String(text)) => text.parse().unwrap_or(0),
         Some(value) => value.as_u64().unwrap_or(0),
@@ -289,7 +321,7 @@ fn whole(value: Option<&Value>) -> u64 {
 }
 
 /// The attributes, each as what it is in its one-field wrapper; whole numbers as numbers.
-fn attributes(of: &Value) -> BTreeMap<String, Value> {
+pub(crate) fn attributes(of: &Value) -> BTreeMap<String, Value> {
     list(of, "attributes")
         .map(|attribute| {
             let wrapped = attribute.get("value").and_then(Value::as_object);

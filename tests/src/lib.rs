@@ -16,4 +16,5 @@ pub mod receiver;
 pub mod scripts;
 pub mod session;
 pub mod space;
+pub mod spans;
 pub mod traffic;

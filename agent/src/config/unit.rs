@@ -43,6 +43,10 @@ as_text! {
     [] RoutePattern;
 }
 
+mod span;
+
+pub use span::{HeaderName, Share};
+
 /// A length of time from `MIN` to `MAX` milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period<const MIN: u64, const MAX: u64>(Duration);

@@ -95,13 +95,30 @@ pub struct Metrics {
     pub max_age: Duration,
 }
 
+/// Spans over OTLP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// Where to.
+    pub target: Target,
+    /// Between two requests while there are few spans.
+    pub delay: Duration,
+    /// Spans that may wait, before and behind the encoder.
+    pub queue: usize,
+    /// Spans in one request at most.
+    pub batch: usize,
+    /// A request older than this is given up.
+    pub max_age: Duration,
+    /// Asked for by name, or by an address of its own.
+    pub asked: bool,
+}
+
 /// All that is exported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Metrics over OTLP; `None` is off.
     pub metrics: Option<Metrics>,
     /// Spans over OTLP; `None` is off.
-    pub traces: Option<Target>,
+    pub traces: Option<Traces>,
     /// Whether `/metrics` is served.
     pub prometheus: bool,
     /// How often a snapshot is to be published.

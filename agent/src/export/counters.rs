@@ -19,11 +19,13 @@ pub enum DropReason {
     EndedUnsent,
     /// The agent stopped first.
     Shutdown,
+    /// So many waited already that the oldest had to go.
+    QueueFull,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Refused,
         Self::Expired,
         Self::Superseded,
@@ -31,6 +33,7 @@ impl DropReason {
         Self::Malformed,
         Self::EndedUnsent,
         Self::Shutdown,
+        Self::QueueFull,
     ];
 
     /// Its name as a label's value.
@@ -43,6 +46,7 @@ impl DropReason {
             Self::Malformed => "malformed",
             Self::EndedUnsent => "ended_unsent",
             Self::Shutdown => "shutdown",
+            Self::QueueFull => "queue_full",
         }
     }
 }

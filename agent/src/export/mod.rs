@@ -14,6 +14,7 @@ pub mod recorder;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sender;
+pub mod spans;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ fn metrics(address: SocketAddr, more: &[(&str, &str)]) -> Metrics {
     for (short, value) in more {
         variables.insert(format!("OTEL_EXPORTER_OTLP_{short}"), (*value).to_owned());
     }
-    config(&variables, &Overrides::default()).unwrap().metrics.unwrap()
+    config(&variables, &Overrides::default(), &Overrides::default()).unwrap().metrics.unwrap()
 }
 
 fn free_address() -> SocketAddr {

@@ -235,6 +235,41 @@ pub const STETH_SOFTIRQ_NAME: Key = Key("steth.softirq.name");
 /// Whether an interrupt is a hard or a soft one.
 pub const STETH_INTERRUPT_KIND: Key = Key("steth.interrupt.kind");
 
+/// The method as it was written, where it is none that is known.
+pub const HTTP_REQUEST_METHOD_ORIGINAL: Key = Key("http.request.method_original");
+/// Bytes of a request's body.
+pub const HTTP_REQUEST_BODY_SIZE: Key = Key("http.request.body.size");
+/// Bytes of a response's body.
+pub const HTTP_RESPONSE_BODY_SIZE: Key = Key("http.response.body.size");
+/// The path of a URL.
+pub const URL_PATH: Key = Key("url.path");
+/// The query of a URL.
+pub const URL_QUERY: Key = Key("url.query");
+/// A whole URL.
+pub const URL_FULL: Key = Key("url.full");
+/// Who asks, by the word of its program.
+pub const USER_AGENT_ORIGINAL: Key = Key("user_agent.original");
+/// Who asked, behind all proxies.
+pub const CLIENT_ADDRESS: Key = Key("client.address");
+/// The address of a connection's other end.
+pub const NETWORK_PEER_ADDRESS: Key = Key("network.peer.address");
+/// Its port.
+pub const NETWORK_PEER_PORT: Key = Key("network.peer.port");
+/// How a span was linked to its parent.
+pub const STETH_LINK_METHOD: Key = Key("steth.link.method");
+/// Why a span has no parent.
+pub const STETH_LINK_MISSING: Key = Key("steth.link.missing");
+/// Why a span was kept.
+pub const STETH_SAMPLING_REASON: Key = Key("steth.sampling.reason");
+/// That a span's request has not ended, and why it is told of.
+pub const STETH_SPAN_STATE: Key = Key("steth.span.state");
+
+/// Before the name of what a request's time went into.
+pub const STETH_WHY: &str = "steth.why.";
+
+/// Before the name of a request's header that is told because somebody asked for it.
+pub const HTTP_REQUEST_HEADER: &str = "http.request.header.";
+
 /// All of them with the types of their values.
 pub const ALL: &[(Key, Type)] = &[
     (HTTP_REQUEST_METHOD, Type::Text),
@@ -345,4 +380,18 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_LOAD_PERIOD, Type::Text),
     (STETH_SOFTIRQ_NAME, Type::Text),
     (STETH_INTERRUPT_KIND, Type::Text),
+    (HTTP_REQUEST_METHOD_ORIGINAL, Type::Text),
+    (HTTP_REQUEST_BODY_SIZE, Type::Int),
+    (HTTP_RESPONSE_BODY_SIZE, Type::Int),
+    (URL_PATH, Type::Text),
+    (URL_QUERY, Type::Text),
+    (URL_FULL, Type::Text),
+    (USER_AGENT_ORIGINAL, Type::Text),
+    (CLIENT_ADDRESS, Type::Text),
+    (NETWORK_PEER_ADDRESS, Type::Text),
+    (NETWORK_PEER_PORT, Type::Int),
+    (STETH_LINK_METHOD, Type::Text),
+    (STETH_LINK_MISSING, Type::Text),
+    (STETH_SAMPLING_REASON, Type::Text),
+    (STETH_SPAN_STATE, Type::Text),
 ];

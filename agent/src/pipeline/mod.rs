@@ -16,6 +16,7 @@ use crate::metric::snapshot::{Resource, ResourceMetrics, Scope, Snapshot};
 use crate::protocol::http1::{self, Http1};
 use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
 use crate::red::{self, Red};
+use crate::trace::{self, Trace};
 use crate::usage::Reading;
 use crate::usage::book::{self, Book};
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub paths: Paths,
     /// The book of USE.
     pub usage: book::Config,
+    /// The stage of spans; none if nobody wants any.
+    pub trace: Option<trace::Config>,
 }
 
 /// What the pipeline itself counted; its stages have counters of their own.
@@ -50,9 +53,12 @@ pub struct Pipeline {
     http1: Http1,
     entities: Registry,
     red: Red,
+    trace: Option<Trace>,
     usage: Book,
     paths: Paths,
     verdicts: Vec<(ConnId, Verdict)>,
+    /// When the last sweep looked.
+    swept: Timestamp,
     counters: Counters,
 }
 
@@ -60,6 +66,7 @@ pub struct Pipeline {
 struct Next<'a> {
     entities: &'a mut Registry,
     red: &'a mut Red,
+    trace: Option<&'a mut Trace>,
     paths: &'a Paths,
     verdicts: &'a mut Vec<(ConnId, Verdict)>,
     filtered: &'a mut u64,
@@ -74,7 +81,16 @@ impl Sink for Next<'_> {
             return;
         }
         let entity = self.entities.of(exchange.pid, exchange.begun);
-        self.red.observe(entity, exchange);
+        let counted = self.red.observe(entity, exchange);
+        if let Some(trace) = &mut self.trace {
+            let red = &*self.red;
+            let route = counted.route;
+            let told = red.route(entity, exchange.role, route);
+            let told = told.map(|(text, template)| trace::Route { text, template });
+            trace.observe(entity, exchange, (counted, told), || {
+                red.usual(entity, exchange.role, route)
+            });
+        }
     }
 
     fn verdict(&mut self, conn: ConnId, verdict: Verdict) {
@@ -91,9 +107,11 @@ impl Pipeline {
             http1: Http1::new(config.http1),
             entities,
             red: Red::new(config.red, anchor.wall),
+            trace: config.trace.map(Trace::new),
             usage: Book::new(config.usage),
             paths: config.paths,
             verdicts: Vec::new(),
+            swept: Timestamp::default(),
             counters: Counters::default(),
         }
     }
@@ -130,13 +148,18 @@ impl Pipeline {
                 let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));
                 if self.entities.watched(pid, begun) {
                     let entity = self.entities.of(pid, begun);
-                    self.red.connect_failed(entity, connect_fault(failed.errno), &failed.peer);
+                    let fault = connect_fault(failed.errno);
+                    self.red.connect_failed(entity, fault, &failed.peer);
+                    if let Some(trace) = &mut self.trace {
+                        trace.connect_failed(entity, failed, fault);
+                    }
                 }
             }
             _ => {
                 let mut next = Next {
                     entities: &mut self.entities,
                     red: &mut self.red,
+                    trace: self.trace.as_mut(),
                     paths: &self.paths,
                     verdicts: &mut self.verdicts,
                     filtered: &mut self.counters.filtered,
@@ -148,6 +171,7 @@ impl Pipeline {
 
     /// A sweep begins: the rows that come as records until [`Pipeline::end_sweep`] are of one moment.
     pub fn begin_sweep(&mut self, now: Timestamp) {
+        self.swept = now;
         self.http1.begin_sweep(now);
     }
 
@@ -156,6 +180,7 @@ impl Pipeline {
         let mut next = Next {
             entities: &mut self.entities,
             red: &mut self.red,
+            trace: self.trace.as_mut(),
             paths: &self.paths,
             verdicts: &mut self.verdicts,
             filtered: &mut self.counters.filtered,
@@ -180,6 +205,19 @@ impl Pipeline {
             })
             .collect();
         red.gauges(active.into_iter(), open.into_iter());
+        self.in_flight(Trace::in_flight);
+    }
+
+    /// Tells the stage of spans of all that is in flight.
+    fn in_flight(&mut self, mut tell: impl FnMut(&mut Trace, EntityId, &Exchange<'_>)) {
+        let Self { http1, entities, trace, paths, swept, .. } = self;
+        let Some(trace) = trace else { return };
+        for request in http1.in_flight() {
+            if paths.watches(&request.path) && entities.watched(request.pid, request.since) {
+                let entity = entities.of(request.pid, request.since);
+                tell(trace, entity, &request.exchange(*swept));
+            }
+        }
     }
 
     /// Time has come to `now`.
@@ -187,6 +225,12 @@ impl Pipeline {
         for entity in self.entities.tick(now, anchor) {
             self.red.retire(entity);
             self.usage.retire(entity);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.tick(now);
+            for (entity, sample) in trace.samples() {
+                self.red.exemplify(entity, &sample, &anchor);
+            }
         }
     }
 
@@ -222,6 +266,32 @@ impl Pipeline {
     pub fn exported(&mut self, anchor: &Anchor) {
         self.red.tick(anchor.wall);
         self.usage.exported();
+    }
+
+    /// The spans kept since this was asked, by service; none where nobody wants any.
+    pub fn spans(&mut self, anchor: &Anchor) -> trace::Batch {
+        let Self { entities, trace, .. } = self;
+        let mut services: BTreeMap<EntityId, Vec<trace::Span>> = BTreeMap::new();
+        for span in trace.as_mut().map(Trace::take).unwrap_or_default() {
+            services.entry(span.entity).or_default().push(span);
+        }
+        let services = services.into_iter();
+        let services = services.map(|(entity, spans)| (entities.resource(entity), spans));
+        trace::Batch { anchor: *anchor, services: services.collect() }
+    }
+
+    /// Nothing more will come: what the last sweep showed in flight is told of, and what waits for the
+    /// rest of its tree is judged now.
+    pub fn end_spans(&mut self) {
+        self.in_flight(Trace::unfinished);
+        if let Some(trace) = &mut self.trace {
+            trace.finish();
+        }
+    }
+
+    /// The stage of spans, to be asked; none if nobody wants any.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// What the kernel side is to be told of connections since this was asked.

@@ -1,6 +1,9 @@
 //! Application protocols: turns of a connection to [`Exchange`]s, one request with its response.
 
 pub mod http1;
+mod lines;
+
+pub use lines::{Kept, Lines, Wanted};
 
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 
@@ -106,6 +109,24 @@ pub struct Exchange<'a> {
     pub response_body: u64,
     /// The other end.
     pub peer: Peer,
+    /// What is known of the request's head, as it crossed.
+    pub lines: Lines<'a>,
+    /// Where in its direction of the connection the request began, counted from where the
+    /// connection was seen first.
+    pub position: Option<u64>,
+    /// Who moved it, and the moments between its begin and its end.
+    pub course: Course,
+}
+
+/// What is known of an exchange between its begin and its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Course {
+    /// The thread that moved the request's first bytes; 0 where it is not known.
+    pub asked_by: u32,
+    /// The thread that moved the response's first bytes; 0 where none came or it is not known.
+    pub answered_by: u32,
+    /// When the response's first bytes had crossed.
+    pub answered: Option<Timestamp>,
 }
 
 impl Method {

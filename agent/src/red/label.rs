@@ -98,7 +98,7 @@ pub(super) fn overflow() -> Arc<[Attribute]> {
 }
 
 /// Whether a status is an error for the one who sees it.
-fn is_error(role: Role, status: u16) -> bool {
+pub(crate) fn is_error(role: Role, status: u16) -> bool {
     match role {
         Role::Server => status >= 500,
         Role::Client => status >= 400,
@@ -112,7 +112,7 @@ pub(super) fn beyond_status(role: Role, status: u16, fault: Option<Fault>) -> Op
 }
 
 /// The word for a fault.
-pub(super) fn error_type(fault: Fault) -> &'static str {
+pub(crate) fn error_type(fault: Fault) -> &'static str {
     match fault {
         Fault::Closed => "connection_closed",
         Fault::Reset => "connection_reset",
@@ -124,7 +124,7 @@ pub(super) fn error_type(fault: Fault) -> &'static str {
 }
 
 /// The word for a method.
-pub(super) fn method(method: Method) -> &'static str {
+pub(crate) fn method(method: Method) -> &'static str {
     match method {
         Method::Connect => "CONNECT",
         Method::Delete => "DELETE",
@@ -140,7 +140,8 @@ pub(super) fn method(method: Method) -> &'static str {
     }
 }
 
-fn version(version: Version) -> &'static str {
+/// The word for a version.
+pub(crate) fn version(version: Version) -> &'static str {
     match version {
         Version::Http10 => "1.0",
         Version::Http11 => "1.1",

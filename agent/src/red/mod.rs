@@ -5,7 +5,7 @@
 //! service and role, so that the sum over all series is the number observed, always.
 
 mod hash;
-mod label;
+pub(crate) mod label;
 mod reach;
 mod server;
 mod service;
@@ -20,9 +20,12 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entity::EntityId;
-use crate::event::Peer;
+use crate::event::{Nanos, Peer, Timestamp};
+use crate::host::Anchor;
+use crate::metric::exemplar::Exemplar;
 use crate::metric::histogram::Histogram;
 use crate::metric::snapshot::{Scope, WallTime};
 use crate::protocol::{Authority, Exchange, Fault, Method, Role};
@@ -36,6 +39,11 @@ use service::{Now, Phase, Service};
 
 /// The name of this family's scope.
 pub const SCOPE: &str = "steth/red";
+
+/// Exemplars of all series: beyond them none are taken before others have aged.
+const EXEMPLARS: usize = 16_384;
+/// Exchanges of a route before it is said what is usual for it.
+const ENOUGH: u64 = 100;
 
 /// What may be counted apart, and how it is named.
 #[derive(Clone, Debug)]
@@ -86,6 +94,39 @@ pub struct Open<'a> {
     pub idle: bool,
 }
 
+/// Where an exchange was counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Its route.
+    pub route: RouteId,
+    /// Its series; none for one that a budget had no room for.
+    labels: Option<Labels>,
+}
+
+impl Counted {
+    /// Nowhere.
+    pub const NOWHERE: Self = Self { route: RouteId::NONE, labels: None };
+}
+
+/// A span that may stand for the buckets that its exchange was counted in.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Its side.
+    pub role: Role,
+    /// Where its exchange was counted.
+    pub counted: Counted,
+    /// How the route read then: its number may be another's by now.
+    pub route: Option<Arc<str>>,
+    /// The span's trace.
+    pub trace: [u8; 16],
+    /// Its id.
+    pub span: [u8; 8],
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Duration, request and response size.
+    pub values: [u64; 3],
+}
+
 /// One line of the live view: everything counted for a route.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -131,6 +172,7 @@ pub struct Red {
     now: Now,
     counters: Counters,
     changes: Vec<Change>,
+    exemplars: usize,
 }
 
 impl Red {
@@ -149,12 +191,13 @@ impl Red {
             now: Now { since: now, tick: 0 },
             counters: Counters::default(),
             changes: Vec::new(),
+            exemplars: 0,
         }
     }
 
-    /// Counts one exchange.
-    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) {
-        let Self { config, rules, services, hash, now, counters, changes } = self;
+    /// Counts one exchange. Gives where.
+    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) -> Counted {
+        let Self { config, rules, services, hash, now, counters, changes, exemplars: _ } = self;
         counters.observed += 1;
         let service = live(services, entity, counters);
         let role = exchange.role;
@@ -202,19 +245,60 @@ impl Red {
             version: exchange.version,
             server,
         };
+        let counted = Counted { route, labels: Some(labels) };
         if let Some(series) = service.find(labels) {
             series.record(exchange);
-            return;
+            return counted;
         }
         let room = service.series.len() < config.series_per_service
             && counters.series < config.series_total;
         if room && let Some(series) = service.add(labels, *now) {
             counters.series += 1;
             series.record(exchange);
-            return;
+            return counted;
         }
         counters.overflowed += 1;
         service.overflow(labels, *now).record(exchange);
+        Counted { route, labels: None }
+    }
+
+    /// Has a kept span stand for the buckets its exchange was counted in, if they are there still.
+    pub fn exemplify(&mut self, entity: EntityId, sample: &Sample, anchor: &Anchor) {
+        let Sample { role, counted, route, trace, span, ended, values } = sample;
+        let Some(service) = self.services.get_mut(&entity) else { return };
+        let series = if let Some(labels) = counted.labels {
+            let text = service.route(*role, counted.route).map(|(text, _)| text);
+            if text != *route {
+                return;
+            }
+            service.find(labels)
+        } else {
+            let place = usize::from(*role == Role::Client);
+            service.overflow.get_mut(place).and_then(Option::as_deref_mut)
+        };
+        if let Some(series) = series
+            && self.exemplars + values.len() <= EXEMPLARS
+        {
+            let time = anchor.wall(*ended);
+            let exemplar = |value| Exemplar { trace: *trace, span: *span, time, value };
+            self.exemplars += series.exemplify(values.map(exemplar));
+        }
+    }
+
+    /// How a route reads and whether it is told as `url.template`; none for all that has no route.
+    pub fn route(&self, entity: EntityId, role: Role, route: RouteId) -> Option<(Arc<str>, bool)> {
+        let (text, guessed) = self.services.get(&entity)?.route(role, route)?;
+        Some((text, role == Role::Client || (guessed && self.config.guessed_as_template)))
+    }
+
+    /// What 99 % of a route's exchanges took less than, once there are enough of them to say.
+    pub fn usual(&self, entity: EntityId, role: Role, route: RouteId) -> Option<Nanos> {
+        let duration = self.services.get(&entity)?.duration(role, route);
+        if duration.count < ENOUGH {
+            return None;
+        }
+        let seconds = Duration::try_from_secs_f64(duration.quantile(0.99)?).ok()?;
+        u64::try_from(seconds.as_nanos()).ok().map(Nanos)
     }
 
     /// Counts a connect that came to nothing.
@@ -285,8 +369,10 @@ impl Red {
     pub fn tick(&mut self, now: WallTime) {
         self.now = Now { since: now, tick: self.now.tick + 1 };
         let counters = &mut self.counters;
+        let mut exemplars = 0;
         self.services.retain(|_, service| {
             service.forget_moved();
+            exemplars += service.age();
             match service.phase {
                 Phase::Live => {}
                 Phase::Last => service.phase = Phase::Ended,
@@ -297,6 +383,7 @@ impl Red {
             }
             true
         });
+        self.exemplars = exemplars;
     }
 
     /// What is counted, by service, role and route: for the live view.

@@ -19,13 +19,16 @@ use crate::metric::instrument::Instrument;
 use crate::metric::instrument::own::{
     STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME, STETH_CALL_UNSEEN,
     STETH_COLLECT_ROUNDS, STETH_COLLECT_TIME, STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE,
-    STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_EXCHANGE_UNKNOWN,
-    STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE,
-    STETH_SAMPLE_LOST,
+    STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_CONTEXT_LOST,
+    STETH_EXCHANGE_UNKNOWN, STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN,
+    STETH_RING_LIMIT, STETH_RING_USAGE, STETH_SAMPLE_LOST, STETH_SPAN_DROPPED, STETH_SPAN_EARLY,
+    STETH_SPAN_EXPORTED, STETH_SPAN_KEPT, STETH_SPAN_LINKED, STETH_SPAN_UNLINKED,
+    STETH_SPAN_WAITING, STETH_WINDOW_LIMIT, STETH_WINDOW_USAGE,
 };
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};
 use crate::pipeline::Pipeline;
+use crate::trace::{By, Missing, sampling};
 use crate::usage::{Families, Family, book};
 
 /// The name of USE among the stages.
@@ -47,6 +50,8 @@ pub struct Fixed {
     pub connections: u64,
     /// What became of exported points.
     pub exported: Box<dyn Fn() -> export::Counters + Send>,
+    /// What became of exported spans.
+    pub spans: Box<dyn Fn() -> export::Counters + Send>,
 }
 
 impl Fixed {
@@ -60,6 +65,7 @@ impl Fixed {
             series: limits.series,
             connections: limits.connections,
             exported: Box::new(export::Counters::default),
+            spans: Box::new(export::Counters::default),
         }
     }
 }
@@ -79,7 +85,7 @@ impl Own {
 
     /// Everything at this moment.
     pub fn status(&self, kernel: &Kernel, pipeline: &Pipeline, now: Timestamp) -> Status {
-        let Fixed { probes, families, usage, warnings, series, connections, exported: _ } =
+        let Fixed { probes, families, usage, warnings, series, connections, exported: _, spans: _ } =
             &self.fixed;
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
@@ -141,6 +147,7 @@ impl Own {
         more.push(Metric { instrument: &STETH_RECORD_LOST, points: records.collect() });
         more.extend(self.kernel_counters(&kernel.counts()));
         more.extend(self.usage(status, pipeline));
+        more.extend(self.spans(pipeline));
         let programs = kernel.programs();
         let by_program = |value: fn(&ProgramCost) -> Number| {
             let point = |program: &ProgramCost| {
@@ -188,6 +195,60 @@ impl Own {
             Metric { instrument: &STETH_COLLECT_TIME, points: by_family(|s| s.cost.0) },
             Metric { instrument: &STETH_COLLECT_ROUNDS, points: by_family(|s| s.rounds) },
             Metric { instrument: &STETH_SAMPLE_LOST, points: lost.collect() },
+        ]
+    }
+
+    /// What became of requests that could be spans; nothing where nobody wants any.
+    fn spans(&self, pipeline: &Pipeline) -> Vec<Metric> {
+        let Some(trace) = pipeline.trace() else { return Vec::new() };
+        let counters = trace.counters();
+        let exported = (self.fixed.spans)();
+        let by = |key, name, count| self.point(vec![(key, Value::Static(name))], int(count));
+        let kept = sampling::Why::ALL.into_iter().zip(counters.kept);
+        let kept = kept.map(|(why, count)| by(key::STETH_REASON, why.name(), count));
+        let lost = |reason, stage, count| {
+            let reason = (key::STETH_REASON, Value::Static(reason));
+            self.point(vec![reason, (key::STETH_STAGE, Value::Static(stage))], int(count))
+        };
+        let left = sampling::Left::ALL.into_iter().zip(counters.left);
+        let left = left.map(|(left, count)| lost(left.name(), "trace", count));
+        let unsent = export::DropReason::ALL.into_iter();
+        let unsent = unsent.map(|reason| (reason, exported.dropped.by(reason)));
+        let unsent = unsent.filter(|(_, count)| *count > 0);
+        let unsent = unsent.map(|(reason, count)| lost(reason.name(), "export", count));
+        let outcome = |name, count| by(key::STETH_OUTCOME, name, count);
+        let linked = [By::Context, By::Connection].into_iter().zip(counters.linked);
+        let roots = Missing::ALL.into_iter().zip(counters.roots);
+        let (waiting, bytes) = trace.waiting();
+        vec![
+            Metric { instrument: &STETH_SPAN_KEPT, points: kept.collect() },
+            Metric { instrument: &STETH_SPAN_DROPPED, points: left.chain(unsent).collect() },
+            Metric {
+                instrument: &STETH_SPAN_EXPORTED,
+                points: vec![
+                    outcome("accepted", exported.exported),
+                    outcome("rejected", exported.rejected),
+                ],
+            },
+            self.single(&STETH_SPAN_WAITING, waiting as u64),
+            self.single(&STETH_SPAN_EARLY, counters.early),
+            self.single(&STETH_WINDOW_USAGE, bytes as u64),
+            self.single(&STETH_WINDOW_LIMIT, trace.config().bytes as u64),
+            Metric {
+                instrument: &STETH_SPAN_LINKED,
+                points: linked.map(|(how, n)| by(key::STETH_LINK_METHOD, how.name(), n)).collect(),
+            },
+            Metric {
+                instrument: &STETH_SPAN_UNLINKED,
+                points: roots.map(|(why, n)| by(key::STETH_LINK_MISSING, why.name(), n)).collect(),
+            },
+            Metric {
+                instrument: &STETH_CONTEXT_LOST,
+                points: vec![
+                    by(key::STETH_REASON, "malformed", counters.malformed),
+                    by(key::STETH_REASON, "head_cut", counters.cut),
+                ],
+            },
         ]
     }
 

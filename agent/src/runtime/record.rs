@@ -55,14 +55,15 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let facts = Noted::new(Processes::new(root), notes.clone());
     let header = Header { machine: machine.clone(), anchor };
     let writer = Writer::new(file, &header, LIMIT).context("the recording cannot be begun")?;
-    let (stages, limits) = start::pipeline(&loaded.config, machine, Box::new(facts), &anchor);
+    let (stages, limits) = start::pipeline(&loaded.config, machine, Box::new(facts), &anchor, None);
     let own = Own::new(&anchor, Fixed::bare(limits));
     let (tee, progress, writing) = Tee::start(writer, notes.clone())?;
     // Series that end stay: there is one snapshot, at the end.
-    let pace = Pace { export: exports.interval, show: None };
+    let pace = Pace { export: exports.interval, show: None, spans: None, look: None };
     let turnstile = Turnstile::new(kernel, stages, own, pace).recording(tee);
     let (ringer, bell) = bell::hang()?;
-    let outlets = Outlets { export: Box::new(|_| {}), show: Box::new(|_, _| {}) };
+    let outlets =
+        Outlets { export: Box::new(|_| {}), show: Box::new(|_, _| {}), spans: Box::new(|_| {}) };
     let turning = std::thread::Builder::new()
         .name("steth-pipeline".to_owned())
         .spawn(move || turnstile.run(&bell, outlets))?;

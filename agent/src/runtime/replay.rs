@@ -51,7 +51,7 @@ pub fn play(config: &Config, from: impl Read) -> Result<Played, Error> {
     let header = replay.header().clone();
     let mut anchor = header.anchor;
     let (mut pipeline, _) =
-        start::pipeline(config, header.machine.clone(), Box::new(recorded), &anchor);
+        start::pipeline(config, header.machine.clone(), Box::new(recorded), &anchor, None);
     let mut counts = [0; COUNTERS as usize];
     let mut batch = Batch::default();
     let mut has_begun = false;

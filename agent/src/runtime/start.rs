@@ -1,7 +1,8 @@
 //! Starts the agent and ends it in order: kernel side, pipeline, server, exporter, live view.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,7 +13,9 @@ use super::live::{self, feed, meter, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
 use super::privilege::Privileges;
+use super::pushes::Pushes;
 use super::told::told;
+use super::traces::{self, Traces};
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
 use super::usage::{Caller, Collector};
 use super::views::Asked;
@@ -20,13 +23,14 @@ use super::{bell, check, clock};
 use crate::config::cli::Cli;
 use crate::config::{Config, Loaded, stage};
 use crate::entity::{self, EntityId, Registry};
-use crate::export::{self, Export, Exporter};
+use crate::export;
 use crate::health::server::{self, Server};
 use crate::host::{Anchor, Facts, HostRoot, Machine, Processes};
 use crate::kernel::{self, Kernel};
 use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
+use crate::trace;
 use crate::usage::book::Config as UsageLimits;
 use crate::usage::{Families, NoTables, Tables};
 
@@ -34,6 +38,14 @@ use crate::usage::{Families, NoTables, Tables};
 const SHOW: Duration = Duration::from_secs(1);
 /// The nice value of the thread that empties the ring.
 const URGENCY: i32 = -10;
+/// Spans that wait to be shown, where none are sent.
+const SHOWN: usize = 4096;
+/// Batches of them that do.
+const BATCHES: usize = 16;
+/// Traces that failed, and as many slow ones, in the list of the live view.
+const LISTED: usize = 20;
+/// Looks at what is in flight in the time after which it is said to hang.
+const LOOKS: u32 = 4;
 /// For the last push at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -48,11 +60,15 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
         options.btf = Some(config.host.root.join("sys/kernel/btf/vmlinux")).filter(|p| p.exists());
     }
     // A receiver on this host is not observed at the port it takes our exports at.
-    let receiver = export.metrics.as_ref().and_then(|metrics| metrics.target.endpoint.port_u16());
-    if let (Some(port), false) = (receiver, config.observe.receivers) {
+    let receivers = [
+        export.metrics.as_ref().map(|metrics| &metrics.target),
+        export.traces.as_ref().map(|traces| &traces.target),
+    ];
+    let ports = receivers.into_iter().flatten().filter_map(|target| target.endpoint.port_u16());
+    for port in ports.filter(|_| !config.observe.receivers) {
         if options.ports_only {
             options.ports.retain(|watched| *watched != port);
-        } else {
+        } else if !options.ports.contains(&port) {
             options.ports.push(port);
         }
     }
@@ -97,14 +113,18 @@ pub fn pipeline(
     machine: Machine,
     facts: Box<dyn Facts + Send>,
     anchor: &Anchor,
+    trace: Option<trace::Config>,
 ) -> (Pipeline, Limits) {
     let registry = Registry::new(entity::Config::from(config), machine, facts);
     let paths = stage::Paths::from(config);
+    let mut http1 = crate::protocol::http1::Limits::from(config);
+    http1.lines = trace.as_ref().map(|trace| trace.wanted);
     let stages = pipeline::Config {
-        http1: config.into(),
+        http1,
         red: config.into(),
         usage: config.into(),
         paths: pipeline::Paths::new(paths.include, paths.exclude),
+        trace,
     };
     let (series, connections) = (stages.red.series_total, stages.http1.connections);
     let limits = Limits { series: series as u64, connections: connections as u64 };
@@ -162,14 +182,16 @@ async fn serve(
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));
-    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor());
+    // Who looks on sees traces whether or not they are sent to anybody.
+    let untaken = exports.traces.as_ref().map(|traces| traces.queue);
+    let looks_on = shows && config.traces.enabled != Some(false);
+    let untaken = untaken.or(looks_on.then_some(SHOWN));
+    let makes_spans = untaken.is_some();
+    let trace = untaken.map(|untaken| config.trace(seed(), untaken));
+    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
 
-    let handle = exports.metrics.as_ref().map(Exporter::spawn).transpose().context("OTLP")?;
     let instance = machine_instance(&host);
-    let own_push = exports.metrics.as_ref().map(|metrics| {
-        export::own::Own::start(metrics, exports.interval, &instance, &exports.resource_attributes)
-    });
-    let own_push = own_push.transpose().context("the agent's own telemetry")?.map(Arc::new);
+    let pushes = Pushes::start(&exports, &instance)?;
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
@@ -189,8 +211,6 @@ async fn serve(
     }
 
     let tier = kernel.tier.number();
-    let publisher = handle.as_ref().map(export::Handle::publisher);
-    let counted = publisher.clone();
     let fixed = Fixed {
         probes: kernel.reports.iter().map(check::probe).collect(),
         families,
@@ -198,26 +218,33 @@ async fn serve(
         warnings: loaded.warnings.clone(),
         series: limits.series,
         connections: limits.connections,
-        exported: Box::new(move || counted.as_ref().map(Export::counters).unwrap_or_default()),
+        exported: pushes.points(),
+        spans: pushes.spans(),
     };
     let own = Own::new(&clock::anchor(), fixed);
     let (view, views) = watch::channel(Arc::new(model::View::default()));
-    let mut showing = Showing::new(host, format!("tier {tier}"));
-    let updated = own_push.clone();
+    let (kept, seen) = mpsc::sync_channel(BATCHES);
+    let mut showing = Showing::new(host, format!("tier {tier}"), seen);
+    let batches = pushes.batches();
     let outlets = Outlets {
-        export: Box::new(move |moment| {
-            if let Some(own_push) = &updated {
-                own_push.update(&moment.own);
-            }
-            if let Some(publisher) = &publisher {
-                publisher.publish(Arc::clone(&moment.snapshot));
-            }
-        }),
+        export: pushes.moments(),
         show: Box::new(move |moment, pipeline| {
             view.send_replace(Arc::new(showing.view(moment, pipeline)));
         }),
+        spans: Box::new(move |batch| {
+            if shows {
+                // What nobody looks at in time is not shown.
+                let _ = kept.try_send(batch.clone());
+            }
+            batches(batch);
+        }),
     };
-    let pace = Pace { export: exports.interval, show: shows.then_some(SHOW) };
+    let pace = Pace {
+        export: exports.interval,
+        show: shows.then_some(SHOW),
+        spans: if shows { Some(SHOW) } else { exports.traces.as_ref().map(|traces| traces.delay) },
+        look: makes_spans.then(|| look(config)),
+    };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     let turnstile = turnstile.collecting(collector);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
@@ -246,12 +273,7 @@ async fn serve(
     for task in tasks {
         task.await?;
     }
-    if let Some(handle) = handle {
-        handle.shutdown(FAREWELL).await;
-    }
-    if let Some(own_push) = own_push.and_then(Arc::into_inner) {
-        own_push.shutdown().await;
-    }
+    pushes.shutdown(FAREWELL).await;
     if shows {
         ring.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     }
@@ -259,6 +281,17 @@ async fn serve(
         Ok(outcome) => outcome.context("the pipeline ended"),
         Err(_) => anyhow::bail!("the pipeline ended badly; its last words are above"),
     }
+}
+
+/// How often what is in flight is looked at, to say in time that it hangs.
+pub(super) fn look(config: &Config) -> Duration {
+    config.traces.hanging.duration() / LOOKS
+}
+
+/// Where the ids of this run's spans begin: the standard library's hash keys are random.
+pub(super) fn seed() -> [u64; 4] {
+    let random = RandomState::new();
+    [0_u8, 1, 2, 3].map(|place| random.hash_one(place))
 }
 
 /// The thread that reads USE; none if nothing of it is wanted.
@@ -323,12 +356,14 @@ struct Showing {
     host: String,
     capture: String,
     last: Option<(f64, f64)>,
+    traces: Traces,
+    kept: mpsc::Receiver<trace::Batch>,
 }
 
 impl Showing {
-    fn new(host: String, capture: String) -> Self {
+    fn new(host: String, capture: String, kept: mpsc::Receiver<trace::Batch>) -> Self {
         let (feed, meter) = (feed::Feed::default(), meter::Meter::default());
-        Self { feed, meter, host, capture, last: None }
+        Self { feed, meter, host, capture, last: None, traces: Traces::default(), kept }
     }
 
     fn view(&mut self, moment: &Moment, pipeline: &Pipeline) -> model::View {
@@ -355,18 +390,15 @@ impl Showing {
             .map(|entity| (entity, u64::try_from(pipeline.red().in_flight(entity)).unwrap_or(0)))
             .collect();
         open.dedup();
-        let name = |entity| name(&pipeline.resource(entity));
+        let name = |entity| traces::service(&pipeline.resource(entity));
         let read = pipeline.book().read().map(|read| read.monotonic);
         let used = self.meter.look(&moment.snapshot, read);
-        self.feed.view(rows, &open, name, used, Duration::from_secs_f64(elapsed), header)
-    }
-}
-
-fn name(resource: &Resource) -> Arc<str> {
-    let found = resource.attributes.iter().find(|(key, _)| *key == key::SERVICE_NAME);
-    match found.map(|(_, value)| value) {
-        Some(Value::Text(text)) => Arc::clone(text),
-        Some(Value::Static(text)) => Arc::from(*text),
-        _ => Arc::from("?"),
+        for batch in self.kept.try_iter() {
+            self.traces.take(&batch);
+        }
+        let view =
+            self.feed.view(rows, &open, name, used, Duration::from_secs_f64(elapsed), header);
+        let (errors, slowest) = (self.traces.errors(LISTED), self.traces.slowest(LISTED));
+        model::View { errors, slowest, ..view }
     }
 }

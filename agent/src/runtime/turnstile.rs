@@ -21,6 +21,7 @@ use crate::metric::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
 use crate::protocol::Verdict;
 use crate::source::Table;
+use crate::trace;
 use crate::usage::{ProcKey, Reading};
 
 /// Records taken at once before anything else is looked at.
@@ -60,6 +61,10 @@ pub struct Pace {
     pub export: Duration,
     /// Between those that are shown; none without a live view.
     pub show: Option<Duration>,
+    /// Between two hand-overs of spans; none if nobody wants any.
+    pub spans: Option<Duration>,
+    /// Between two looks at what is in flight, whatever is exported; none if nobody asks.
+    pub look: Option<Duration>,
 }
 
 /// Owner of kernel side and pipeline.
@@ -84,6 +89,8 @@ pub struct Outlets {
     pub export: Box<dyn Fn(&Moment) + Send>,
     /// Those that are shown.
     pub show: Show,
+    /// Where spans go.
+    pub spans: Box<dyn Fn(trace::Batch) + Send>,
 }
 
 /// Shows a moment, with the pipeline to ask for what a snapshot does not hold.
@@ -130,6 +137,8 @@ impl Turnstile {
         }
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
+        let mut next_spans = self.pace.spans.map(|spans| after(start, spans));
+        let mut next_look = self.pace.look.map(|look| after(start, look));
         // The first round is what later ones are compared with.
         self.call();
         // An export that waits for its round, and until when.
@@ -165,6 +174,14 @@ impl Turnstile {
                 // For the next one: what is shown may be a second old.
                 self.call();
             }
+            if next_look.is_some_and(|due| now >= due) {
+                next_look = self.pace.look.map(|look| after(now, look));
+                self.sweep();
+            }
+            if next_spans.is_some_and(|due| now >= due) {
+                next_spans = self.pace.spans.map(|spans| after(now, spans));
+                (outlets.spans)(self.pipeline.spans(&clock::anchor()));
+            }
             if now >= next_export && awaited.is_none() {
                 next_export = after(now, self.pace.export);
                 awaited = Some(if self.call() { after(now, usage::PATIENCE) } else { now });
@@ -179,7 +196,11 @@ impl Turnstile {
         }
         self.drain();
         self.farewell(bell)?;
-        (outlets.export)(&self.moment());
+        let last = self.moment();
+        (outlets.export)(&last);
+        // The sweep of the last moment has shown what nothing followed.
+        self.pipeline.end_spans();
+        (outlets.spans)(self.pipeline.spans(&clock::anchor()));
         if let Some(tee) = &mut self.tee {
             tee.table(Table::COUNTERS, &self.kernel.counts());
             tee.clocks(clock::anchor());

@@ -10,6 +10,7 @@ mod metrics;
 mod otlp;
 mod routes;
 mod services;
+mod traces;
 mod usage;
 
 pub use agent::{Agent, Host, Limits, Log, LogFormat, LogLevel, Observe, Prometheus};
@@ -19,6 +20,7 @@ pub use metrics::Metrics;
 pub use otlp::{Compression, HistogramForm, Otlp, Protocol, Temporality};
 pub use routes::{Guessed, Routes};
 pub use services::{Match, ServiceRule};
+pub use traces::{Sampler, Traces};
 pub use usage::Usage;
 
 use schemars::JsonSchema;
@@ -44,7 +46,10 @@ pub struct Config {
     pub usage: Usage,
     /// How often metrics are reported and how many series they may have.
     pub metrics: Metrics,
-    /// Where metrics are pushed to.
+    /// Which requests become spans, and what spans say. Every request is counted before any of this
+    /// decides anything.
+    pub traces: Traces,
+    /// Where metrics and spans are pushed to.
     pub otlp: Otlp,
     /// The HTTP server for `/metrics`, `/healthz` and `/status`.
     pub prometheus: Prometheus,

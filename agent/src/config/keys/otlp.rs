@@ -1,4 +1,4 @@
-//! Where metrics are pushed to.
+//! Where metrics and spans are pushed to.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,16 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::unit::{Endpoint, Period, Secret};
 
-/// Where metrics are pushed to.
+/// Where metrics and spans are pushed to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Otlp {
-    /// URL of the collector, or nothing: no push. Over HTTP `/v1/metrics` is appended.
+    /// URL of the collector, or nothing: no push. Over HTTP `/v1/metrics` and
+    /// `/v1/traces` are appended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
     /// URL for metrics alone, used as it is. Stronger than `endpoint`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_endpoint: Option<Endpoint>,
+    /// URL for spans alone, used as it is. Stronger than `endpoint`; turns spans on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traces_endpoint: Option<Endpoint>,
     /// Push nothing, whatever the endpoint says.
     pub disabled: bool,
     /// How requests travel. Nothing: gRPC if the endpoint's port is 4317, else HTTP.
@@ -51,6 +55,7 @@ impl Default for Otlp {
         Self {
             endpoint: None,
             metrics_endpoint: None,
+            traces_endpoint: None,
             disabled: false,
             protocol: None,
             headers: BTreeMap::new(),

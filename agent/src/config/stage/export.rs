@@ -1,5 +1,7 @@
 //! What [`crate::export`] is given: the keys, and the variables that no key stands for.
 
+use std::collections::BTreeMap;
+
 use crate::config::keys::{self, Otlp};
 use crate::config::{Config, Loaded};
 use crate::export;
@@ -12,7 +14,7 @@ const GRPC_PORT: u16 = 4317;
 impl Loaded {
     /// The export stage's configuration.
     pub fn export(&self) -> Result<export::config::Config, env::Error> {
-        let Config { otlp, metrics, agent, prometheus, .. } = &self.config;
+        let Config { otlp, metrics, traces, agent, prometheus, .. } = &self.config;
         let mut variables = self.keyless.clone();
         // Addresses go as variables: an address for metrics alone is used as it is, another is not.
         let mut set = |name: &str, text: Option<String>| {
@@ -21,8 +23,13 @@ impl Loaded {
         let text = |endpoint: &Option<_>| endpoint.as_ref().map(ToString::to_string);
         set("OTEL_EXPORTER_OTLP_ENDPOINT", text(&otlp.endpoint));
         set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", text(&otlp.metrics_endpoint));
+        set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", text(&otlp.traces_endpoint));
         set("OTEL_EXPORTER_OTLP_INSECURE", Some(otlp.insecure.to_string()));
-        let mut config = env::config(&variables, &overrides(otlp, metrics))?;
+        let overrides = overrides(otlp, metrics);
+        let for_traces = for_traces(&overrides, otlp, &variables);
+        let mut config = env::config(&variables, &overrides, &for_traces)?;
+        let wanted = |asked| traces.enabled.unwrap_or(asked);
+        config.traces = config.traces.filter(|traces| wanted(traces.asked));
         config.resource_attributes =
             agent.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         config.prometheus &= prometheus.enabled;
@@ -34,10 +41,39 @@ impl Loaded {
     }
 }
 
+/// What the keys say of the push of spans: a variable for spans alone is stronger.
+fn for_traces(
+    overrides: &Overrides,
+    otlp: &Otlp,
+    variables: &BTreeMap<String, String>,
+) -> Overrides {
+    let port = otlp.traces_endpoint.as_ref().or(otlp.endpoint.as_ref());
+    let port = port.and_then(|endpoint| endpoint.uri().port_u16());
+    let by_port = if port == Some(GRPC_PORT) { Protocol::Grpc } else { Protocol::HttpProtobuf };
+    let protocol = if otlp.protocol.is_some() { overrides.protocol } else { Some(by_port) };
+    let own = |setting: &str| {
+        let name = format!("OTEL_EXPORTER_OTLP_TRACES_{setting}");
+        variables.get(&name).is_some_and(|value| !value.trim().is_empty())
+    };
+    let Overrides { headers, timeout, compression, .. } = overrides.clone();
+    let Overrides { certificate, client_certificate, client_key, .. } = overrides.clone();
+    Overrides {
+        protocol: protocol.filter(|_| !own("PROTOCOL")),
+        headers: if own("HEADERS") { BTreeMap::new() } else { headers },
+        timeout: timeout.filter(|_| !own("TIMEOUT")),
+        compression: compression.filter(|_| !own("COMPRESSION")),
+        certificate: certificate.filter(|_| !own("CERTIFICATE")),
+        client_certificate: client_certificate.filter(|_| !own("CLIENT_CERTIFICATE")),
+        client_key: client_key.filter(|_| !own("CLIENT_KEY")),
+        ..Overrides::default()
+    }
+}
+
 fn overrides(otlp: &Otlp, metrics: &keys::Metrics) -> Overrides {
     let Otlp {
         endpoint,
         metrics_endpoint,
+        traces_endpoint: _,
         disabled: _,
         protocol,
         headers,
@@ -102,6 +138,37 @@ mod tests {
         assert_eq!(export(file, &[("OTEL_SDK_DISABLED", "true")]).metrics, None);
         assert_eq!(export(file, &[("OTEL_METRICS_EXPORTER", "none")]).metrics, None);
         assert_eq!(export(file, &[("STETH_OTLP_DISABLED", "true")]).metrics, None);
+    }
+
+    #[test]
+    fn spans_are_pushed_only_if_somebody_asks_for_them() {
+        let check = |file: &str, environment: &[(&str, &str)], expect: Option<(&str, Protocol)>| {
+            let traces = export(file, environment).traces.map(|traces| traces.target);
+            let told = traces.map(|target| (target.endpoint.to_string(), target.protocol));
+            let expect = expect.map(|(uri, protocol)| (uri.to_owned(), protocol));
+            assert_eq!(told, expect, "{file} {environment:?}");
+        };
+        let http = Protocol::HttpProtobuf;
+        let both = "otlp: {endpoint: 'http://c:4318'}\n";
+        let on = Some(("http://c:4318/v1/traces", http));
+        check(both, &[], None);
+        check(both, &[("STETH_TRACES_ENABLED", "true")], on);
+        check(both, &[("OTEL_TRACES_EXPORTER", "otlp")], on);
+        check(both, &[("OTEL_TRACES_EXPORTER", "otlp"), ("STETH_TRACES_ENABLED", "false")], None);
+        check(both, &[("OTEL_TRACES_EXPORTER", "none"), ("STETH_TRACES_ENABLED", "true")], None);
+        let own = "otlp: {endpoint: 'http://c:4318', traces_endpoint: 'http://t:4317'}\n";
+        check(own, &[], Some(("http://t:4317/", Protocol::Grpc)));
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t:1/as/is"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "77"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7"),
+        ];
+        check("", &variables, Some(("http://t:1/as/is", http)));
+        let traces = export("otlp: {headers: {x: y}}\n", &variables).traces.unwrap();
+        assert_eq!(traces.target.timeout.as_millis(), 77);
+        assert_eq!(traces.target.headers.len(), 1);
+        assert_eq!((traces.batch, traces.queue), (7, 16_384));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod export;
 mod http1;
 mod kernel;
 mod red;
+mod trace;
 mod usage;
 
 pub use entity::Paths;

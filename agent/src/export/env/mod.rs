@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config::{Aggregation, Compression, Config, Metrics, Protocol, Temporality};
+use super::config::{Aggregation, Compression, Config, Metrics, Protocol, Temporality, Traces};
 use target::Signal;
 use value::Variables;
 
@@ -57,6 +57,12 @@ pub struct Overrides {
 
 /// How often metrics are pushed if nobody says.
 const INTERVAL: Duration = Duration::from_mins(1);
+/// How often spans are pushed if nobody says.
+const SPAN_DELAY: Duration = Duration::from_secs(5);
+/// Spans that may wait if nobody says: more than an SDK has, since one agent is that of many services.
+const SPAN_QUEUE: usize = 16_384;
+/// Spans in one request if nobody says.
+const SPAN_BATCH: usize = 512;
 /// How long a request is retried if nobody says.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
@@ -71,10 +77,11 @@ enum Otlp {
     Off,
 }
 
-/// The configuration that variables and overrides make together.
+/// The configuration that variables and overrides make together; `for_traces` are those of spans.
 pub fn config(
     variables: &BTreeMap<String, String>,
     overrides: &Overrides,
+    for_traces: &Overrides,
 ) -> Result<Config, Error> {
     let mut read = Variables::new(variables);
     let interval = match overrides.interval {
@@ -88,7 +95,11 @@ pub fn config(
     let temporality = temporality(&read)?;
     let histograms = aggregation(&read)?;
     let metrics = target::target(&mut read, overrides, Signal::Metrics, metrics_otlp)?;
-    let traces = target::target(&mut read, overrides, Signal::Traces, traces_otlp)?;
+    let traces = target::target(&mut read, for_traces, Signal::Traces, traces_otlp)?;
+    let traces = match traces {
+        Some(target) => Some(spans(&read, target, traces_otlp)?),
+        None => None,
+    };
     let disabled = read.truth("OTEL_SDK_DISABLED");
     if disabled {
         read.warn("OTEL_SDK_DISABLED is true: nothing is exported".to_owned());
@@ -148,6 +159,17 @@ fn traces_exporters(read: &Variables<'_>) -> Result<Otlp, Error> {
         }
     }
     Ok(otlp)
+}
+
+/// What the batch span processor's variables say. The queue is counted in spans, as theirs is.
+fn spans(read: &Variables<'_>, target: super::config::Target, otlp: Otlp) -> Result<Traces, Error> {
+    let delay = read.millis("OTEL_BSP_SCHEDULE_DELAY")?.unwrap_or(SPAN_DELAY);
+    let max_age = read.millis("OTEL_BSP_EXPORT_TIMEOUT")?.unwrap_or(MAX_AGE);
+    let queue = read.count("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(SPAN_QUEUE);
+    let batch = read.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(SPAN_BATCH);
+    let own = read.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").is_some();
+    let asked = own || otlp == Otlp::Asked;
+    Ok(Traces { target, delay, queue, batch: batch.min(queue), max_age, asked })
 }
 
 fn temporality(read: &Variables<'_>) -> Result<Temporality, Error> {

@@ -21,7 +21,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<Config, Error> {
             None => (key, value),
         })
         .collect();
-    config(&long, &Overrides::default())
+    config(&long, &Overrides::default(), &Overrides::default())
 }
 
 fn metrics(pairs: &[(&str, &str)]) -> Target {
@@ -59,7 +59,11 @@ fn a_base_address_gets_the_path_of_the_signal_and_a_signal_address_none() {
         let address = |target: Target| target.endpoint.to_string();
         let metrics = config.metrics.map(|metrics| address(metrics.target));
         assert_eq!(metrics.as_deref(), expect, "{pairs:?}");
-        assert_eq!(config.traces.map(address).as_deref(), traces, "{pairs:?}");
+        assert_eq!(
+            config.traces.map(|traces| address(traces.target)).as_deref(),
+            traces,
+            "{pairs:?}"
+        );
     };
     let both = |base: &str, metrics: &str, traces: &str| {
         check(&[(":ENDPOINT", base)], Some(metrics), Some(traces));
@@ -213,7 +217,7 @@ fn overrides_win() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "x=1,y=2"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1"),
     ]);
-    let config = config(&environment, &overrides).unwrap();
+    let config = config(&environment, &overrides, &overrides).unwrap();
     assert_eq!(config.interval, Duration::from_secs(2));
     let metrics = config.metrics.unwrap();
     assert_eq!(metrics.target.endpoint, "http://typed:1/");

@@ -61,6 +61,19 @@ impl<'a> Variables<'a> {
         }
     }
 
+    /// A whole number of at least one.
+    pub(super) fn count(&self, variable: &str) -> Result<Option<usize>, Error> {
+        let Some(value) = self.text(variable) else { return Ok(None) };
+        match value.parse::<u32>() {
+            Ok(count) if count > 0 => Ok(usize::try_from(count).ok()),
+            _ => Err(Error {
+                variable: variable.to_owned(),
+                wrong: format!("`{value}` is not a number of spans"),
+                right: "give a whole number of at least 1, such as 2048".to_owned(),
+            }),
+        }
+    }
+
     /// One of a closed set of words, in any case.
     pub(super) fn choice<T: Copy>(
         &self,

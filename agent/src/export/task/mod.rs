@@ -342,12 +342,12 @@ impl<W: Wire> Push<W> {
 
 /// Says each kind of thing once a minute, with how often it was left unsaid.
 #[derive(Debug, Default)]
-struct RareLog {
+pub(crate) struct RareLog {
     said: Vec<(&'static str, Instant, u64)>,
 }
 
 impl RareLog {
-    fn warn(&mut self, what: &'static str, why: &str, rejected: u64) {
+    pub(crate) fn warn(&mut self, what: &'static str, why: &str, rejected: u64) {
         let now = Instant::now();
         let mut unsaid = 0;
         match self.said.iter_mut().find(|(known, ..)| *known == what) {

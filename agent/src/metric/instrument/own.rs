@@ -194,6 +194,36 @@ crate::instruments! {
     STETH_COLLECT_ROUNDS: counter, "steth.collect.rounds", "{round}",
         "Rounds in which a family of USE was read.",
         by [STETH_USAGE_FAMILY], from "agent", asks "What does each family cost?";
+    STETH_SPAN_KEPT: counter, "steth.span.kept", "{span}",
+        "Spans kept, by why.",
+        by [STETH_REASON], from "agent", asks "Which requests become spans?";
+    STETH_SPAN_DROPPED: counter, "steth.span.dropped", "{span}",
+        "Spans that were not kept or did not arrive, by stage and reason.",
+        by [STETH_REASON, STETH_STAGE], from "agent", asks "Which requests become spans?";
+    STETH_SPAN_EXPORTED: counter, "steth.span.exported", "{span}",
+        "Spans sent, by what came of them.",
+        by [STETH_OUTCOME], from "agent", asks "Does what is measured arrive?";
+    STETH_SPAN_WAITING: updowncounter, "steth.span.waiting", "{span}",
+        "Requests that wait for the rest of their trace before they are judged.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_SPAN_EARLY: counter, "steth.span.early", "{span}",
+        "Requests judged before the rest of their trace can have come, because the window was full.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_WINDOW_USAGE: updowncounter, "steth.window.usage", "By",
+        "Memory of the requests that wait for the rest of their trace.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_WINDOW_LIMIT: updowncounter, "steth.window.limit", "By",
+        "Memory that they may take.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_SPAN_LINKED: counter, "steth.span.linked", "{span}",
+        "Spans kept that have a parent, by the evidence for it.",
+        by [STETH_LINK_METHOD], from "agent", asks "Which spans belong together?";
+    STETH_SPAN_UNLINKED: counter, "steth.span.unlinked", "{span}",
+        "Spans kept that have no parent, by why.",
+        by [STETH_LINK_MISSING], from "agent", asks "Which spans belong together?";
+    STETH_CONTEXT_LOST: counter, "steth.context.lost", "{request}",
+        "Requests whose trace context made no sense, or may stand where their head was not seen.",
+        by [STETH_REASON], from "agent", asks "Which spans belong together?";
     STETH_SAMPLE_LOST: counter, "steth.sample.lost", "{sample}",
         "Samples of USE that are in no metric, by reason.",
         by [STETH_REASON], from "agent", asks "Is anything missing from what is told?";

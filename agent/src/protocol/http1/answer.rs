@@ -6,7 +6,7 @@ use super::counters::Count;
 use super::fault;
 use super::head::{self, Answer, Head};
 use crate::event::Timestamp;
-use crate::protocol::{Method, Sink};
+use crate::protocol::{Kept, Method, Sink};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,8 @@ impl Conversation {
             ending: None,
             asked: method.is_some(),
             pid: Some(cx.pid),
+            tid: cx.tid,
+            begun: Some(first),
         };
         let tunnel = method == Some(Method::Connect) && matches!(answer.status, 200..=299);
         if answer.status == 101 || tunnel {
@@ -109,8 +111,11 @@ impl Conversation {
                 version: None,
                 begun: since,
                 pid: cx.pid,
+                tid: cx.tid,
                 body: 0,
                 declared: None,
+                lines: Kept::default(),
+                position: None,
             },
             cx,
         );

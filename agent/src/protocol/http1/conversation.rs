@@ -20,7 +20,9 @@ use super::counters::{Count, Counters};
 use super::head;
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::flow::{Capture, Stream};
-use crate::protocol::{Authority, Exchange, Fault, Method, Role, Sink, Verdict, Version};
+use crate::protocol::{
+    Authority, Course, Exchange, Fault, Kept, Method, Role, Sink, Verdict, Version,
+};
 
 /// Bytes of one turn after which silence may mean more of it.
 const CARRIED: u64 = agent_common::limit::SEGMENT_LARGE as u64;
@@ -44,6 +46,8 @@ pub(super) enum Phase {
 pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) phase: Phase,
+    /// Position of the first byte of the head that is coming, or came last.
+    pub(super) at: u64,
     /// Length of the kept head when it was last read to see whether it can become one.
     pub(super) checked: usize,
 }
@@ -65,14 +69,21 @@ pub(super) struct Open {
     pub(super) version: Option<Version>,
     pub(super) begun: Timestamp,
     pub(super) pid: Pid,
+    /// The thread that moved its first bytes; 0 where it is not known.
+    pub(super) tid: u32,
     pub(super) body: u64,
     /// The most that the body can be, where the head's end was not seen: what it said until there.
     pub(super) declared: Option<u64>,
+    /// Lines of its head that are wanted.
+    pub(super) lines: Kept,
+    /// Where it began, if that was seen.
+    pub(super) position: Option<u64>,
 }
 
 impl Open {
     pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.path.len() + self.host.as_ref().map_or(0, |host| host.len())
+        let host = self.host.as_ref().map_or(0, |host| host.len());
+        size_of::<Self>() + self.path.len() + host + self.lines.weight()
     }
 }
 
@@ -91,6 +102,10 @@ pub(super) struct Answering {
     pub(super) asked: bool,
     /// The process that answers, where it is known.
     pub(super) pid: Option<Pid>,
+    /// The thread that moved its first bytes; 0 where it is not known.
+    pub(super) tid: u32,
+    /// When they had crossed.
+    pub(super) begun: Option<Timestamp>,
 }
 
 /// What an event brings besides its bytes.
@@ -98,6 +113,8 @@ pub(super) struct Cx<'a, S> {
     pub(super) conn: ConnId,
     /// The process that moved the bytes.
     pub(super) pid: Pid,
+    /// The thread that did; 0 where it is not known.
+    pub(super) tid: u32,
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) sink: &'a mut S,
@@ -155,7 +172,7 @@ pub(super) struct Mark {
 
 impl Conversation {
     pub(super) fn new(role: Role, peer: Peer, late: bool) -> Self {
-        let side = || Side { stream: Stream::default(), phase: Phase::Start, checked: 0 };
+        let side = || Side { stream: Stream::default(), phase: Phase::Start, at: 0, checked: 0 };
         Self {
             role,
             peer,
@@ -226,6 +243,11 @@ impl Conversation {
         self.gap(way, accepted.before, accepted.before_time, cx);
         let mut data = accepted.data;
         while !data.is_empty() && !self.opaque {
+            let side = self.side(way);
+            if side.phase == Phase::Start && side.stream.held().is_empty() {
+                let behind = accepted.after.saturating_add(data.len() as u64);
+                side.at = side.stream.end().unwrap_or_default().saturating_sub(behind);
+            }
             let taken = match self.side(way).phase {
                 Phase::Start => self.start(way, data, capture.first, capture.last, cx),
                 Phase::Body(_) => self.body(way, data, capture.last, cx),
@@ -440,6 +462,13 @@ impl Conversation {
             request_body: open.declared.map_or(open.body, |n| n.min(open.body)),
             response_body: answering.declared.map_or(answering.body, |n| n.min(answering.body)),
             peer: self.peer,
+            lines: open.lines.lines(),
+            position: open.position,
+            course: Course {
+                asked_by: open.tid,
+                answered_by: answering.tid,
+                answered: answering.begun,
+            },
         });
     }
 

@@ -9,7 +9,7 @@ use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use super::body::{Body, Chunks};
 use super::target::{self, Target};
-use crate::protocol::{Authority, Method, Version};
+use crate::protocol::{Authority, Lines, Method, Version};
 
 /// Header lines read at first; heads with more are read again with room for as many as fit.
 const LINES: usize = 64;
@@ -62,6 +62,8 @@ pub(super) struct Request<'a> {
     pub(super) host: Option<Authority<'a>>,
     pub(super) version: Option<Version>,
     pub(super) framing: Framing,
+    /// The head itself, as far as it was seen.
+    pub(super) lines: Lines<'a>,
     /// Bytes of the head.
     pub(super) len: usize,
 }
@@ -186,31 +188,34 @@ pub(super) fn request(data: &[u8]) -> Head<Request<'_>> {
     let mut room = [const { MaybeUninit::uninit() }; LINES];
     let mut parsed = httparse::Request::new(&mut []);
     let read = parsed.parse_with_uninit_headers(data, &mut room);
-    let seen = |len| {
+    let seen = |len, cut| {
+        let lines = Lines::new(data.get(..len).unwrap_or(data), cut);
         let method = parsed.method.map_or(Method::Other, Method::of);
         let target = parsed.path.map(|text| match method {
             Method::Connect => target::tunnel(text),
             _ => target::target(text),
         });
         let (version, framing) = (version(parsed.version), Framing::default());
-        Request { method, target, host: None, version, framing, len }
+        Request { method, target, host: None, version, framing, lines, len }
     };
     match read {
-        Ok(Status::Complete(len)) => Head::Whole(asked(seen(len), named(parsed.headers))),
+        Ok(Status::Complete(len)) => Head::Whole(asked(seen(len, false), named(parsed.headers))),
         Err(Error::TooManyHeaders) => {
             let mut room = vec![EMPTY_HEADER; room_for(data)];
             let mut parsed = httparse::Request::new(&mut room);
             match parsed.parse(data) {
-                Ok(Status::Complete(len)) => Head::Whole(asked(seen(len), named(parsed.headers))),
-                Ok(Status::Partial) => Head::Cut(asked(seen(data.len()), lines(data))),
-                Err(_) => Head::Bad(asked(seen(data.len()), lines(data))),
+                Ok(Status::Complete(len)) => {
+                    Head::Whole(asked(seen(len, false), named(parsed.headers)))
+                }
+                Ok(Status::Partial) => Head::Cut(asked(seen(data.len(), true), lines(data))),
+                Err(_) => Head::Bad(asked(seen(data.len(), true), lines(data))),
             }
         }
         Ok(Status::Partial) if parsed.method.is_some() => {
-            Head::Cut(asked(seen(data.len()), lines(data)))
+            Head::Cut(asked(seen(data.len(), true), lines(data)))
         }
         Ok(Status::Partial) if data.len() <= TOKEN => Head::Little,
-        Err(_) if parsed.version.is_some() => Head::Bad(asked(seen(data.len()), lines(data))),
+        Err(_) if parsed.version.is_some() => Head::Bad(asked(seen(data.len(), true), lines(data))),
         _ => Head::Garbage(parsed.method.map(Method::of)),
     }
 }

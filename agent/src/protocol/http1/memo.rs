@@ -7,7 +7,7 @@ use agent_common::limit;
 
 use super::head::{self, Answer, Framing, Head, Request};
 use super::target::Target;
-use crate::protocol::{Authority, Method, Version};
+use crate::protocol::{Authority, Lines, Method, Version};
 
 /// Places for each of requests and answers; a power of two.
 const PLACES: usize = 128;
@@ -136,7 +136,8 @@ impl Asked {
             None => None,
         };
         let target = Some(Target { path: path.text(data)?, authority: None });
-        Some(Request { method, target, host, version, framing, len })
+        let lines = Lines::new(data.get(..len)?, false);
+        Some(Request { method, target, host, version, framing, lines, len })
     }
 }
 

@@ -29,7 +29,7 @@ use self::conversation::{Conversation, Cx, Way};
 use self::memo::Memo;
 use self::pair::Judged;
 use self::sweep::{Shown, Sweep};
-use super::{Role, Sink};
+use super::{Role, Sink, Wanted};
 use crate::event::{ConnId, Direction, End, Event, Pair, Pid, Segment, Timestamp, flag};
 use crate::flow::{Bounds, Capture, Table};
 
@@ -48,6 +48,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Open exchanges that are remembered because a sweep has shown them.
     pub swept: usize,
+    /// What of a request's head is kept until its answer is whole; none if nobody reads it.
+    pub lines: Option<Wanted>,
 }
 
 impl Default for Limits {
@@ -59,6 +61,7 @@ impl Default for Limits {
             connections: 16 * 1024,
             bytes: 8 << 20,
             swept: 32 * 1024,
+            lines: None,
         }
     }
 }
@@ -138,7 +141,7 @@ impl Http1 {
         let late = header.flags & flag::LATE != 0 && header.seq <= 1;
         let make = || Conversation::new(pair::role(header.flags), header.peer, late);
         let talk = conversations.entry(conn, now, make);
-        let mut cx = Cx { conn, pid: pair::pid(pair), limits, counters, sink, note: None };
+        let mut cx = Cx { conn, pid: pair::pid(pair), tid: 0, limits, counters, sink, note: None };
         if !talk.followed && talk.next != 0 && talk.next != header.seq && !talk.opaque {
             talk.abandon(Count::LostSequence, &mut cx);
             *talk = Conversation::new(talk.role, talk.peer, false);
@@ -180,7 +183,8 @@ impl Http1 {
         talk.unix = header.flags & flag::UNIX != 0;
         let way = way(talk.role, segment.direction);
         let other = if way == Way::Ask { Way::Answer } else { Way::Ask };
-        let mut cx = Cx { conn, pid: Pid(header.tgid), limits, counters, sink, note: None };
+        let mut cx =
+            Cx { conn, pid: Pid(header.tgid), tid: header.tid, limits, counters, sink, note: None };
         talk.claim(other, header.other_end, Timestamp(header.other_time), &mut cx);
         let capture = Capture {
             start: header.start,
@@ -206,7 +210,7 @@ impl Http1 {
         self.sweep.forget(conn);
         let Self { limits, counters, conversations, .. } = self;
         let Some(mut talk) = conversations.remove(conn) else { return };
-        let mut cx = Cx { conn, pid: Pid(close.tgid), limits, counters, sink, note: None };
+        let mut cx = Cx { conn, pid: Pid(close.tgid), tid: 0, limits, counters, sink, note: None };
         let [ends_in, ends_out] = close.end;
         let [last_in, last_out] = close.last;
         for (direction, end, last) in
@@ -254,15 +258,17 @@ impl Http1 {
                 return self.sweep.note_all(conn, pair::pid(pair), talk);
             }
         }
-        let moved = pair.header.answer.bytes;
+        let (seq, moved) = (pair.header.seq, pair.header.answer.bytes);
+        let lines = self.limits.lines.as_ref();
         let (exchange, sure) = match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
-            Judged::Open(exchange) => return self.sweep.note(&exchange, true),
+            Judged::Open(exchange) => return self.sweep.note(&exchange, seq, true, lines),
+            Judged::Other if pair.ask.is_empty() => return self.sweep.recall(conn, seq),
             Judged::Other => return,
         };
-        let shown = self.sweep.show(conn, pair.header.seq, moved, sure);
-        self.sweep.note(&exchange, shown == Shown::Wait);
+        let shown = self.sweep.show(conn, seq, moved, sure);
+        self.sweep.note(&exchange, seq, shown == Shown::Wait, lines);
         match shown {
             Shown::Report => {
                 self.counters.bump(Count::Requests);
@@ -281,7 +287,8 @@ impl Http1 {
         let conn = ConnId(progress.conn);
         let Self { limits, counters, conversations, .. } = self;
         let Some(talk) = conversations.get_mut(conn) else { return };
-        let mut cx = Cx { conn, pid: Pid(progress.tgid), limits, counters, sink, note: None };
+        let mut cx =
+            Cx { conn, pid: Pid(progress.tgid), tid: 0, limits, counters, sink, note: None };
         let [ends_in, ends_out] = progress.end;
         let [last_in, last_out] = progress.last;
         let reached = [(ends_in, Timestamp(last_in)), (ends_out, Timestamp(last_out))];
@@ -320,7 +327,7 @@ impl Http1 {
             if talk.unix {
                 // Of a Unix socket this is the only sign of its end.
                 let time = talk.ask.stream.last().max(talk.answer.stream.last());
-                let mut cx = Cx { conn, pid: talk.pid, limits, counters, sink, note: None };
+                let mut cx = Cx { conn, pid: talk.pid, tid: 0, limits, counters, sink, note: None };
                 talk.close(Over { time, errno: 0 }, &mut cx);
             } else {
                 counters.add(Count::LostVanished, talk.queue.len());

@@ -7,7 +7,7 @@ use super::fault;
 use super::head::{Answer, Head, Request};
 use super::memo::Memo;
 use crate::event::{ConnId, End, Pair, Pid, Timestamp, Turn, flag};
-use crate::protocol::{Exchange, Method, Role};
+use crate::protocol::{Course, Exchange, Method, Role};
 
 /// What a pair is when nothing of its connection has to be remembered.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +110,13 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
         request_body,
         response_body: 0,
         peer: header.peer,
+        lines: request.lines,
+        position: Some(header.ask.start),
+        course: Course {
+            asked_by: header.ask_tid,
+            answered_by: if unanswered { 0 } else { header.answer_tid },
+            answered: (!unanswered).then_some(Timestamp(header.answer.first)),
+        },
     };
     if unanswered {
         let failed = Exchange { fault: over.then(|| fault::fault(header.errno)), ..exchange };

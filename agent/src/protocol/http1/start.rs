@@ -5,7 +5,7 @@ use super::conversation::{Answering, Conversation, Cx, Open, Phase, Way};
 use super::counters::Count;
 use super::head::{self, Head, Request};
 use crate::event::Timestamp;
-use crate::protocol::{Method, Role, Sink};
+use crate::protocol::{Kept, Method, Role, Sink};
 
 /// Turns of noise after which the connection is told no more of.
 const NOISE: u8 = 4;
@@ -123,6 +123,10 @@ impl Conversation {
             Way::Ask => match head::request(&held) {
                 Head::Whole(request) | Head::Cut(request) | Head::Bad(request) => {
                     cx.counters.bump(why);
+                    if cx.limits.lines.is_some() && why == Count::HeadCut {
+                        // What spans need may stand where nothing was carried.
+                        self.want_full(cx);
+                    }
                     self.ask(&request, since, Body::Turn, cx);
                     if let (None, Some(open)) = (request.framing.encoding, self.queue.back_mut()) {
                         // The rest of the head is not its body.
@@ -172,8 +176,14 @@ impl Conversation {
                 version: request.version,
                 begun,
                 pid: cx.pid,
+                tid: cx.tid,
                 body: 0,
                 declared: None,
+                lines: cx
+                    .limits
+                    .lines
+                    .map_or_else(Kept::default, |wanted| request.lines.kept(&wanted)),
+                position: Some(self.ask.at),
             },
             cx,
         );

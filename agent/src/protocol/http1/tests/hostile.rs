@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::Wanted;
 
 const WORDS: [&[u8]; 22] = [
     b"GET / HTTP/1.1\r\n",
@@ -121,6 +122,7 @@ proptest! {
     fn any_records_keep_the_sums_and_the_limits(steps in prop::collection::vec(step(), 0..40)) {
         let limits = Limits {
             head: 60, pipeline: 4, waiting: 2000, connections: 5, bytes: 9000, swept: 3,
+            lines: Some(Wanted { bytes: 40, more: &["x"] }),
         };
         let mut rig = Rig { http: Http1::new(limits), ..Rig::default() };
         for step in &steps {

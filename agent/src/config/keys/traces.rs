@@ -1,0 +1,86 @@
+//! Which requests become spans, and what spans say.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::unit::{Count, HeaderName, Period, Share, Size};
+
+/// Which requests become spans, and what spans say. Every request is counted before any of this
+/// decides anything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Make spans and push them. Nothing: only if `otlp.traces_endpoint` is set or
+    /// `OTEL_TRACES_EXPORTER` is `otlp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Share of the traces that is kept beside errors, slow ones and those that an incoming context
+    /// marks as sampled: `0.01` or `1%`. Decided by the trace id, so that all agents agree. Nothing:
+    /// 1 %, or all where `sampler` says to sample by ratio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Share>,
+    /// What the OpenTelemetry specification means by these names. Nothing: what an incoming context
+    /// marks as sampled is kept, of the rest the share `ratio`. Errors and slow requests are kept
+    /// beside what a sampler keeps, unless it is one of those that are always off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
+    /// What takes longer is kept, whatever is usual for its route. What is slower than 99 % of its
+    /// own route's requests is kept as well.
+    pub slow: Period<1, 3_600_000>,
+    /// A request in flight for longer is told of while it hangs, by a span of its own that its span
+    /// links to when it has ended.
+    pub hanging: Period<1000, 86_400_000>,
+    /// Spans a second of one service at most. Where more is wanted, fewer are kept and each stands for
+    /// more; what is beyond even so is dropped and counted.
+    pub per_service: Count<1, 100_000>,
+    /// Spans a second of all services at most.
+    pub total: Count<1, 1_000_000>,
+    /// How long a request waits for the rest of its trace on this host before it is judged.
+    pub window: Period<100, 300_000>,
+    /// Memory of the requests that wait; when it is used up, the oldest are judged early.
+    pub window_bytes: Size<65_536, 4_294_967_296>,
+    /// Query parameters whose values may be told; all others read `REDACTED`.
+    pub query_parameters: Vec<String>,
+    /// Request headers that are told, as `http.request.header.<name>`.
+    pub request_headers: Vec<HeaderName>,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            ratio: None,
+            sampler: None,
+            slow: Period::from_millis(1000),
+            hanging: Period::from_millis(30_000),
+            per_service: Count::of(100),
+            total: Count::of(1000),
+            window: Period::from_millis(10_000),
+            window_bytes: Size::from_bytes(16 << 20),
+            query_parameters: Vec::new(),
+            request_headers: Vec::new(),
+        }
+    }
+}
+
+/// The samplers of the OpenTelemetry specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampler {
+    /// Everything.
+    AlwaysOn,
+    /// Nothing.
+    AlwaysOff,
+    /// The share `ratio` of all.
+    #[serde(rename = "traceidratio")]
+    TraceIdRatio,
+    /// What an incoming context says; everything where there is none.
+    #[serde(rename = "parentbased_always_on")]
+    ParentBasedAlwaysOn,
+    /// What an incoming context says; nothing where there is none.
+    #[serde(rename = "parentbased_always_off")]
+    ParentBasedAlwaysOff,
+    /// What an incoming context says; the share `ratio` where there is none.
+    #[serde(rename = "parentbased_traceidratio")]
+    ParentBasedTraceIdRatio,
+}

@@ -1,0 +1,221 @@
+//! Trees: joined where the evidence is whole, roots where it is not, never a wrong parent.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::metric::key::{STETH_LINK_METHOD as METHOD, STETH_LINK_MISSING as MISSING};
+
+const PARENT: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+
+fn check(asks: &[Ask], expect: &[&str]) {
+    for asks in [asks.to_vec(), asks.iter().rev().cloned().collect()] {
+        let (spans, _) = spans(config(), &asks);
+        assert_eq!(told(&spans, &[METHOD, MISSING]), expect.join("\n"));
+    }
+}
+
+#[test]
+fn both_ends_of_a_connection_are_one_trace() {
+    let (client, server) = (asked("/items/1", 200, (10, 50)), served("/items/1", 200, (20, 40)));
+    check(
+        &[client.clone(), server.clone()],
+        &["1 Client GET root - cause_unknown", "2 Server GET /items/{id} under 1 connection -"],
+    );
+    let (spans, _) = spans(config(), &[client, server]);
+    assert_eq!(spans[0].trace, spans[1].trace);
+    assert_ne!(spans[0].id, spans[1].id);
+}
+
+#[test]
+fn a_context_in_the_head_is_the_parent_of_the_first_span_that_has_it() {
+    let client = with(asked("/items/1", 200, (10, 50)), PARENT);
+    let server = with(served("/items/1", 200, (20, 40)), PARENT);
+    let alone = ["2 Server GET /items/{id} 00f067aa0ba902b7 context -"];
+    check(std::slice::from_ref(&server), &alone);
+    check(
+        &[client, server],
+        &[
+            "1 Client GET 00f067aa0ba902b7 context -",
+            "2 Server GET /items/{id} under 1 connection -",
+        ],
+    );
+}
+
+#[test]
+fn what_does_not_fit_stays_apart() {
+    let client = asked("/items/1", 200, (10, 50));
+    let server = served("/items/1", 200, (20, 40));
+    let root = "1 Client GET root - cause_unknown";
+    let apart = |server: Ask, why: &str| {
+        check(
+            &[client.clone(), server],
+            &[root, &format!("2 Server GET /items/{{id}} root - {why}")],
+        );
+    };
+    let at = |port, local_port| Peer { port, local_port, ..server.peer };
+    apart(Ask { peer: at(CLIENT_PORT + 1, SERVER_PORT), ..server.clone() }, "peer_not_seen");
+    apart(Ask { peer: at(CLIENT_PORT, SERVER_PORT + 1), ..server.clone() }, "peer_not_seen");
+    let other = Peer { address: [10; 16], ..server.peer };
+    apart(Ask { peer: other, ..server.clone() }, "peer_not_seen");
+    apart(Ask { peer: Peer::default(), ..server.clone() }, "no_address");
+    apart(served("/items/2", 200, (20, 40)), "peer_not_seen");
+    apart(served("/items/1", 204, (20, 40)), "peer_not_seen");
+    apart(served("/items/1", 200, (50, 60)), "peer_not_seen");
+    apart(served("/items/1", 200, (5, 9)), "peer_not_seen");
+    apart(with(server.clone(), "User-Agent: x\r\n"), "peer_not_seen");
+    apart(with(server.clone(), PARENT).with_context_cut(), "peer_not_seen");
+}
+
+impl Ask {
+    fn with_context_cut(self) -> Self {
+        // The line is the head's last and was not seen whole.
+        let head = self.head.replace("-01\r\n\r\n", "-0");
+        Self { head, cut: true, ..self }
+    }
+}
+
+#[test]
+fn two_that_fit_join_nobody() {
+    // Two namespaces with the same ports, the same request at the same time.
+    let twin = |ask: Ask, conn| Ask { conn, entity: ask.entity + 10, ..ask };
+    let client = asked("/items/1", 200, (10, 50));
+    let server = served("/items/1", 200, (20, 40));
+    check(
+        &[client.clone(), twin(client.clone(), 11), server.clone(), twin(server.clone(), 12)],
+        &[
+            "1 Client GET root - cause_unknown",
+            "11 Client GET root - cause_unknown",
+            "12 Server GET /items/{id} root - ambiguous",
+            "2 Server GET /items/{id} root - ambiguous",
+        ],
+    );
+    // One of them was not seen: the one that was seen fits both.
+    check(
+        &[client.clone(), twin(client, 11), server],
+        &[
+            "1 Client GET root - cause_unknown",
+            "11 Client GET root - cause_unknown",
+            "2 Server GET /items/{id} root - ambiguous",
+        ],
+    );
+}
+
+#[test]
+fn a_connection_that_was_joined_is_joined_with_no_third() {
+    let mut trace = Trace::new(config());
+    tell(&mut trace, &asked("/a", 200, (10, 50)));
+    tell(&mut trace, &served("/a", 200, (20, 40)));
+    trace.tick(Timestamp(5000));
+    // The client's next record is lost; a stranger of the same ports asks the same.
+    tell(&mut trace, &Ask { conn: 77, ..asked("/a", 200, (6000, 6050)) });
+    tell(&mut trace, &served("/a", 200, (6020, 6040)));
+    trace.finish();
+    let spans = trace.take();
+    let expect = "1 Client GET root - cause_unknown\n1 Client GET root - cause_unknown\n\
+                  2 Server GET /items/{id} root - out_of_order\n\
+                  2 Server GET /items/{id} under 1 connection -";
+    assert_eq!(told(&spans, &[METHOD, MISSING]), expect);
+}
+
+/// The times of `n` requests on one keep-alive connection: client's and server's.
+fn conversation(gaps: &[(u64, u64, u64, u64)]) -> Vec<((u64, u64), (u64, u64))> {
+    let mut now = 1000;
+    gaps.iter()
+        .map(|(before, there, work, back)| {
+            let begun = now + before + 1;
+            let taken = begun + there;
+            let answered = taken + work + 1;
+            let ended = answered + back + 1;
+            now = ended;
+            ((begun, ended), (taken, answered))
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Records may be lost at either end and come in any order of the ends; stamps of a server may be
+    /// taken late. What is joined is joined rightly, and if nothing is lost everything is joined.
+    #[test]
+    fn no_parent_is_wrong_on_a_keep_alive_connection(
+        gaps in prop::collection::vec((0u64..30, 0u64..30, 0u64..30, 0u64..30), 1..40),
+        lost in prop::collection::vec(0u8..12, 80),
+        client_first: bool,
+        late in prop::collection::vec(0u64..40, 40),
+        slow in prop::collection::vec(0u64..40, 40),
+    ) {
+        let times = conversation(&gaps);
+        let mut ends = [Vec::new(), Vec::new()];
+        let mut nothing_lost = true;
+        for (n, (client, server)) in times.iter().enumerate() {
+            let next = times.get(n + 1).map_or(u64::MAX, |(_, server)| server.0);
+            let late = late[n].min(next.saturating_sub(server.1 + 1));
+            let server = (server.0, server.1 + late);
+            // The client's call may be over only when the server has read already.
+            let most = server.1.min(client.1).saturating_sub(client.0 + 1);
+            let client = (client.0 + slow[n].min(most), client.1);
+            let at = |ask: Ask| Ask { position: 100 * n as u64, ..ask };
+            let mut put = |end: usize, ask| {
+                if lost[2 * n + end] == 0 { nothing_lost = false } else { ends[end].push(at(ask)) }
+            };
+            // The path is the same for all: only time and order tell them apart.
+            put(0, asked("/same", 200, client));
+            put(1, served("/same", 200, server));
+        }
+        let asks: Vec<Ask> = if client_first { ends.concat() } else { [&ends[1][..], &ends[0]].concat() };
+        let (spans, _) = spans(Config { hold: Nanos(1 << 40), ..config() }, &asks);
+        for server in spans.iter().filter(|span| span.role == Role::Server) {
+            let place = times.iter().find(|(_, server_at)| server_at.0 == server.begun.0);
+            let expect = place.map(|(client, _)| client.1);
+            match server.parent {
+                Some(id) => {
+                    let parent = spans.iter().find(|span| span.id == id).unwrap();
+                    prop_assert_eq!(Some(parent.ended.0), expect);
+                    prop_assert_eq!(parent.trace, server.trace);
+                }
+                None => prop_assert!(!nothing_lost, "not joined: {:?}", server.begun),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trace_of_many_services_is_judged_as_one() {
+    // Of the share nothing is kept; the error far down keeps all of the trace.
+    let none = Sampler { threshold: Threshold::NONE, parent: Parent::Ignored, tail: true };
+    let hop = |n: u16, status| {
+        let at = |peer: Peer| match peer.local_port {
+            SERVER_PORT => Peer { port: CLIENT_PORT + n, ..peer },
+            _ => Peer { local_port: CLIENT_PORT + n, ..peer },
+        };
+        let n = u64::from(n);
+        let move_to = |ask: Ask, conn| Ask {
+            conn: conn + 10 * n,
+            entity: ask.entity + n as u32,
+            peer: at(ask.peer),
+            ..with(ask, PARENT)
+        };
+        [
+            move_to(asked("/", status, (10 + n, 50 - n)), 1),
+            move_to(served("/", status, (20 + n, 40 - n)), 2),
+        ]
+    };
+    let asks = [hop(0, 200), hop(1, 200), hop(2, 503)].concat();
+    let (kept, _) = spans(Config { sampler: none, ..config() }, &asks);
+    assert_eq!(kept.len(), 6);
+    let fine = [hop(0, 200), hop(1, 200)].concat();
+    let (kept, counters) = spans(Config { sampler: none, ..config() }, &fine);
+    assert_eq!((kept.len(), counters.left[Left::Ratio as usize]), (0, 4));
+}
+
+#[test]
+fn one_trace_id_for_everything_makes_no_tree_without_end() {
+    let mut trace = Trace::new(config());
+    for n in 0..5000_u64 {
+        let ask = with(served("/", 200, (n, n + 1)), PARENT);
+        tell(&mut trace, &Ask { conn: n, peer: Peer { port: n as u16, ..ask.peer }, ..ask });
+    }
+    trace.finish();
+    assert_eq!(trace.take().len(), 5000);
+}
