@@ -124,6 +124,8 @@ unsafe fn end(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2], f
     conn.pair.conn = 0;
     conn.phase = IDLE;
     conn.mode = BLIND;
+    conn.carries = 0;
+    conn.carry.chosen = 0;
 }
 
 /// What stands in the socket unread, the end of the stream included, and whether the program has

@@ -21,6 +21,7 @@ mod drops;
 mod emit;
 mod ends;
 mod head;
+mod hosts;
 mod kread;
 mod life;
 mod maps;

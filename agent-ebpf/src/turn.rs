@@ -42,6 +42,9 @@ const LEAVE_ANSWER: u32 = 4;
 #[inline(never)]
 pub(crate) fn take(conn: &mut Conn) {
     advance(conn);
+    if conn.carries != 0 {
+        emit::carried(conn);
+    }
     if conn.mode == FOLLOW || conn.mode == FULL || turn(conn) != NOTHING {
         follow(conn);
     }

@@ -139,6 +139,11 @@ impl Pipeline {
                 self.entities.exit(exit);
                 self.usage.exited(Pid(exit.tgid));
             }
+            Event::Carried(carried) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.carried(carried);
+                }
+            }
             Event::ConnectFailed(failed) => {
                 self.counters.connects_failed += 1;
                 let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));

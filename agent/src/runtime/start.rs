@@ -198,7 +198,6 @@ async fn serve(
 
     let tier = kernel.tier.number();
     let fixed = Fixed {
-        probes: kernel.reports.iter().map(check::probe).collect(),
         families,
         usage: UsageLimits::from(config),
         warnings: loaded.warnings.clone(),

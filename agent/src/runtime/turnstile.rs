@@ -284,6 +284,9 @@ impl Turnstile {
             tee.tick(now, anchor);
         }
         self.tell_processes();
+        if let Some(why) = self.kernel.judge_paths() {
+            tracing::warn!(why, "traces are no longer carried to other hosts");
+        }
     }
 
     fn tell_processes(&mut self) {

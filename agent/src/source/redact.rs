@@ -143,7 +143,13 @@ impl Redaction {
                 }
                 true
             }
-            Some(Kind::ConnectFailed | Kind::Fork | Kind::Exit | Kind::Progress) => true,
+            Some(
+                Kind::ConnectFailed
+                | Kind::Carried
+                | Kind::Fork
+                | Kind::Exit
+                | Kind::Progress,
+            ) => true,
             None => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::carried::Ids;
 use super::context::Context;
 use super::link::Missing;
 use crate::entity::EntityId;
@@ -39,6 +40,10 @@ pub(super) struct Pending {
     pub(super) lines: Kept,
     pub(super) route: Option<Route>,
     pub(super) context: Option<Context>,
+    /// What went or came with it in a TCP option.
+    pub(super) carried: Option<Ids>,
+    /// Its head was not seen whole.
+    pub(super) cut: bool,
     pub(super) error: bool,
     pub(super) slow: bool,
     /// Why it can be joined with none, once that is known.
@@ -96,6 +101,8 @@ impl Pending {
             lines: lines.kept(wanted),
             route: None,
             context: None,
+            carried: None,
+            cut: false,
             error: false,
             slow: false,
             refused: None,

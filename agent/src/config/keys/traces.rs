@@ -1,5 +1,7 @@
 //! Which requests become spans, and what spans say.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,13 @@ pub struct Traces {
     pub window: Period<100, 300_000>,
     /// Memory of the requests that wait; when it is used up, the oldest are judged early.
     pub window_bytes: Size<65_536, 4_294_967_296>,
+    /// Carry traces to and from other hosts that have an agent: a TCP option of 28 bytes in the segment that a
+    /// request begins with, on connections made from this host. Nothing else of them changes. A path that
+    /// drops such segments costs each of the first requests one retransmission, and gets no more of them.
+    pub hosts: bool,
+    /// Only of programs in this control group, a path below the root of the unified hierarchy. Nothing: of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts_group: Option<PathBuf>,
     /// Query parameters whose values may be told; all others read `REDACTED`.
     pub query_parameters: Vec<String>,
     /// Request headers that are told, as `http.request.header.<name>`.
@@ -52,6 +61,8 @@ impl Default for Traces {
             total: Count::of(1000),
             window: Period::from_millis(10_000),
             window_bytes: Size::from_bytes(16 << 20),
+            hosts: false,
+            hosts_group: None,
             query_parameters: Vec::new(),
             request_headers: Vec::new(),
         }

@@ -27,6 +27,8 @@ impl Config {
             total,
             window,
             window_bytes,
+            hosts: _,
+            hosts_group: _,
             query_parameters,
             request_headers,
         } = &self.traces;
