@@ -64,7 +64,9 @@ pub(super) fn attach(
         return None;
     };
     if tier == Tier::Calls {
-        reports.push(disabled("capture tier 3 does not know a socket's state where segments are sent"));
+        reports.push(disabled(
+            "capture tier 3 does not know a socket's state where segments are sent",
+        ));
         return None;
     }
     match stand(bpf, wanted) {
@@ -84,11 +86,8 @@ fn stand(bpf: &mut Ebpf, wanted: &Carry) -> Result<Hosts, String> {
         .ok_or("there is no unified hierarchy of control groups on this host")?
         .join(&wanted.group);
     let directory = File::open(&group).map_err(|e| format!("{}: {e}", group.display()))?;
-    let program: &mut SockOps = bpf
-        .program_mut(PROGRAM)
-        .ok_or("not in the kernel object")?
-        .try_into()
-        .map_err(chain)?;
+    let program: &mut SockOps =
+        bpf.program_mut(PROGRAM).ok_or("not in the kernel object")?.try_into().map_err(chain)?;
     program.load().map_err(chain)?;
     // A link stands beside others whatever is said here, and takes no flag that says so.
     let link = program.attach(directory, CgroupAttachMode::Single).map_err(chain)?;
@@ -115,7 +114,9 @@ fn try_out(bpf: &mut Ebpf, wanted: &Carry) -> Result<Hosts, String> {
         })?;
         let after = counts(bpf)?;
         if after.0 == before.0 || after.1 == before.1 {
-            return Err("a connection that was tried went through without the TCP option".to_owned());
+            return Err(
+                "a connection that was tried went through without the TCP option".to_owned()
+            );
         }
     }
     switch.set(0, 1, 0).map_err(chain)?;

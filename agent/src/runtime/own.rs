@@ -97,7 +97,8 @@ impl Own {
         let (user, system) = cpu();
         let book = pipeline.book();
         let held = book.held();
-        let probes = kernel.reports.iter().map(check::probe).chain(standing(*families, book.standing()));
+        let probes =
+            kernel.reports.iter().map(check::probe).chain(standing(*families, book.standing()));
         losses.extend(unsampled(pipeline));
         Status {
             version: env!("CARGO_PKG_VERSION"),

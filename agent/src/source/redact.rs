@@ -144,11 +144,7 @@ impl Redaction {
                 true
             }
             Some(
-                Kind::ConnectFailed
-                | Kind::Carried
-                | Kind::Fork
-                | Kind::Exit
-                | Kind::Progress,
+                Kind::ConnectFailed | Kind::Carried | Kind::Fork | Kind::Exit | Kind::Progress,
             ) => true,
             None => false,
         }

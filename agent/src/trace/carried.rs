@@ -127,7 +127,8 @@ fn end(role: Role) -> usize {
 /// The trace of a tree in which no head names one: that which came from elsewhere, else one that was sent.
 pub(super) fn trace<'a>(members: impl Iterator<Item = &'a Pending> + Clone) -> Option<TraceId> {
     let of = |role| {
-        let mut those = members.clone().filter(move |pending| pending.role == role && !hides(pending));
+        let mut those =
+            members.clone().filter(move |pending| pending.role == role && !hides(pending));
         those.find_map(|pending| pending.carried)
     };
     of(Role::Server).or_else(|| of(Role::Client)).map(|ids| ids.trace)

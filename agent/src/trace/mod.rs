@@ -313,7 +313,9 @@ impl Trace {
         let own = carried(&self.window, at);
         match self.links.mate(&mut self.window, at) {
             // What was carried says whose each is.
-            Mate::Is(other) if own.zip(carried(&self.window, other)).is_some_and(|(a, b)| a != b) => {
+            Mate::Is(other)
+                if own.zip(carried(&self.window, other)).is_some_and(|(a, b)| a != b) =>
+            {
                 Mate::None(Missing::Peer)
             }
             mate => mate,
@@ -354,7 +356,11 @@ fn parent(
         return Ok((*parent, by));
     }
     if let Some(came) = came {
-        return if carried::hides(pending) { Err(Missing::Cut) } else { Ok((came.span, By::Option)) };
+        return if carried::hides(pending) {
+            Err(Missing::Cut)
+        } else {
+            Ok((came.span, By::Option))
+        };
     }
     match (&pending.context, mate) {
         (Some(context), _) => Ok((context.parent, By::Context)),

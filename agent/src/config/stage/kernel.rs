@@ -1,7 +1,5 @@
 //! What [`crate::kernel`] is given.
 
-use std::path::PathBuf;
-
 use crate::config::Config;
 use crate::config::keys::{self, Capture};
 use crate::kernel::{Carry, Options, Tier, TierChoice};
@@ -18,12 +16,19 @@ impl From<&Config> for Options {
         } else {
             excluded.clone()
         };
-        let group = config.traces.hosts_group.clone().unwrap_or_default();
-        // Joined to another path, one from the root would replace it.
-        let group = group.strip_prefix("/").map(PathBuf::from).unwrap_or(group);
-        let carry = config.traces.hosts.then(|| Carry { root: config.host.root.clone(), group });
+        let root = &config.host.root;
+        let carry = config.traces.hosts.group();
+        let carry = carry.map(|group| Carry { root: root.clone(), group: group.to_owned() });
         let ring_bytes = u32::try_from(config.limits.ring.bytes()).unwrap_or(u32::MAX);
-        Self { tier: choice(*tier), unix: *unix, ports, ports_only, ring_bytes, carry, ..Self::default() }
+        Self {
+            tier: choice(*tier),
+            unix: *unix,
+            ports,
+            ports_only,
+            ring_bytes,
+            carry,
+            ..Self::default()
+        }
     }
 }
 

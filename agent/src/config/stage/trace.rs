@@ -28,7 +28,6 @@ impl Config {
             window,
             window_bytes,
             hosts: _,
-            hosts_group: _,
             query_parameters,
             request_headers,
         } = &self.traces;
