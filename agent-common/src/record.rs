@@ -294,6 +294,9 @@ pub struct Carried {
     pub trace: [u8; 16],
     /// The client's span.
     pub span: [u8; 8],
+    /// Sent: the connection by which the request came that the sending thread had in hand, and no other; 0
+    /// if there is none.
+    pub by: u64,
 }
 
 /// A program began: the process is someone else from here on.

@@ -71,6 +71,13 @@ pub(crate) struct Call {
     pub(crate) reserved: [u8; 6],
 }
 
+/// There are no ids.
+pub(crate) const NO_IDS: u32 = 0;
+/// There are ids for an ask whose first byte has not left.
+pub(crate) const FOR_TURN: u32 = 1;
+/// There are ids, and their place.
+pub(crate) const FOR_BYTE: u32 = 2;
+
 /// What is carried to or from the other host with the ask in hand; see `hosts`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -81,7 +88,7 @@ pub(crate) struct Carry {
     pub(crate) seq: u32,
     /// How far had been read when they were chosen.
     pub(crate) read: u32,
-    /// Not 0: there are ids.
+    /// [`NO_IDS`], [`FOR_TURN`], [`FOR_BYTE`].
     pub(crate) chosen: u32,
     /// Sent: how often, up to two.
     pub(crate) sent: u32,
@@ -89,6 +96,10 @@ pub(crate) struct Carry {
     pub(crate) room: u32,
     /// Keeps the layout free of holes.
     pub(crate) reserved: u32,
+    /// The connection that the request came by which the asking thread has in hand; 0 for none.
+    pub(crate) by: u64,
+    /// The thread that has the request of this connection in hand; 0 for none.
+    pub(crate) thread: u64,
 }
 
 /// State of one socket. `pair` and `heads` stand together: they are the record that is written.

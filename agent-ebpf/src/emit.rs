@@ -138,6 +138,7 @@ pub(crate) fn carried(conn: &mut Conn) {
         time: conn.call.time,
         trace,
         span,
+        by: conn.carry.by,
     });
     entry.submit(BPF_RB_NO_WAKEUP.into());
 }

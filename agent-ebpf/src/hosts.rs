@@ -37,8 +37,8 @@ use aya_ebpf::{
 
 use crate::{
     capture::{IN, OUT},
-    conn::{Conn, OFF},
-    maps,
+    conn::{Conn, FOR_BYTE, FOR_TURN, OFF},
+    hands, maps,
 };
 
 /// Not 0 while options are written. A map and no setting: userspace takes it back when the path is bad.
@@ -59,12 +59,10 @@ struct Wire {
     ids: [u32; 6],
 }
 
-const FRONT: u32 = u32::from_ne_bytes([
-    KIND,
-    SIZE as u8,
-    EXPERIMENT.to_be_bytes()[0],
-    EXPERIMENT.to_be_bytes()[1],
-]);
+const fn front(len: u8) -> u32 {
+    let [high, low] = EXPERIMENT.to_be_bytes();
+    u32::from_ne_bytes([KIND, len, high, low])
+}
 
 /// What happens on sockets of the group.
 #[sock_ops]
@@ -128,25 +126,34 @@ unsafe fn length(ops: *mut bpf_sock_ops) {
             return;
         }
         let conn = &mut *conn;
-        let chosen = conn.carry.chosen != 0;
-        let open = chosen && is_open(ops, conn.carry.seq);
+        let placed = conn.carry.chosen == FOR_BYTE;
+        let open = placed && is_open(ops, conn.carry.seq);
         // Of this turn: nothing was read since.
-        let same = chosen && conn.carry.read == conn.seq[0];
-        let begins = conn.direction != OUT && conn.ask != IN && !same;
+        let same = conn.carry.read == conn.seq[0];
+        let begins = conn.direction != OUT && conn.ask != IN && !(placed && same);
         if !begins && !open {
             conn.carry.room = 0;
             return;
         }
+        let bytes = (*ops).skb_len;
         if (*ops).__bindgen_anon_1.args[0] == CURRENT_MSS {
+            // The first time in a turn, this is the call that writes its first bytes.
+            if begins && !(conn.carry.chosen == FOR_TURN && same) && !choose(conn, false) {
+                conn.carry.room = 0;
+                return;
+            }
             conn.carry.room = u32::from(bpf_reserve_hdr_opt(ops, SIZE as u32, 0) == 0);
             return;
         }
-        let bytes = (*ops).skb_len;
         if bytes == 0 {
             return;
         }
-        if begins && !choose(conn, (*ops).snd_nxt) {
-            return;
+        if begins {
+            if !(conn.carry.chosen == FOR_TURN && same) && !choose(conn, true) {
+                return;
+            }
+            conn.carry.chosen = FOR_BYTE;
+            conn.carry.seq = (*ops).snd_nxt;
         }
         let fits = conn.carry.room != 0 || bytes + SIZE as u32 <= (*ops).mss_cache;
         if !fits || bpf_reserve_hdr_opt(ops, SIZE as u32, 0) != 0 {
@@ -155,9 +162,10 @@ unsafe fn length(ops: *mut bpf_sock_ops) {
     }
 }
 
-/// Ids for the ask that begins at `seq`. False if none are to be carried there.
+/// Ids for the ask that is about to begin. False if none are to be carried there, which is counted where
+/// `counts` says so.
 #[inline(always)]
-fn choose(conn: &mut Conn, seq: u32) -> bool {
+fn choose(conn: &mut Conn, counts: bool) -> bool {
     let Some(switch) = CARRY.get(0) else { return false };
     // SAFETY: a live map value; userspace writes it whole.
     let switch = unsafe { core::ptr::read_volatile(switch) };
@@ -170,28 +178,34 @@ fn choose(conn: &mut Conn, seq: u32) -> bool {
     // SAFETY: the value is only looked at.
     if let Some(struck) = unsafe { STRUCK.get(address) } {
         if *struck >= STRIKES {
-            maps::count(Counter::CarryStruck, 1);
+            if counts {
+                maps::count(Counter::CarryStruck, 1);
+            }
             return false;
         }
-        if conn.carry.chosen != 0 && conn.carry.sent == 1 {
+        if conn.carry.chosen == FOR_BYTE && conn.carry.sent == 1 {
             let _ = STRUCK.remove(address);
         }
     }
-    conn.carry.chosen = 1;
-    conn.carry.sent = 0;
-    conn.carry.seq = seq;
-    conn.carry.read = conn.seq[0];
+    let hand = hands::current();
     // SAFETY: a helper without arguments.
-    conn.carry.ids = unsafe {
-        [
-            bpf_get_prandom_u32(),
-            bpf_get_prandom_u32(),
-            bpf_get_prandom_u32(),
-            bpf_get_prandom_u32(),
-            bpf_get_prandom_u32(),
-            bpf_get_prandom_u32() | 1,
-        ]
-    };
+    unsafe {
+        let trace = match hand {
+            Some(hand) => hand.trace,
+            None => [
+                bpf_get_prandom_u32(),
+                bpf_get_prandom_u32(),
+                bpf_get_prandom_u32(),
+                bpf_get_prandom_u32(),
+            ],
+        };
+        conn.carry.ids =
+            [trace[0], trace[1], trace[2], trace[3], bpf_get_prandom_u32(), bpf_get_prandom_u32()];
+    }
+    conn.carry.by = hand.map_or(0, |hand| hand.conn);
+    conn.carry.chosen = FOR_TURN;
+    conn.carry.sent = 0;
+    conn.carry.read = conn.seq[0];
     true
 }
 
@@ -220,7 +234,7 @@ unsafe fn write(ops: *mut bpf_sock_ops) {
             return;
         }
         let conn = &mut *conn;
-        if conn.carry.chosen == 0 || sequence(ops) != Some(conn.carry.seq) {
+        if conn.carry.chosen != FOR_BYTE || sequence(ops) != Some(conn.carry.seq) {
             return;
         }
         if conn.carry.sent != 0 {
@@ -230,7 +244,7 @@ unsafe fn write(ops: *mut bpf_sock_ops) {
             }
             return;
         }
-        let wire = Wire { front: FRONT, ids: conn.carry.ids };
+        let wire = Wire { front: front(SIZE as u8), ids: conn.carry.ids };
         if bpf_store_hdr_opt(ops, (&raw const wire).cast::<c_void>(), SIZE as u32, 0) == 0 {
             conn.carry.sent = 1;
             conn.carries = 1;
@@ -251,14 +265,8 @@ fn strike(conn: &Conn) {
 /// Reads the option of a segment that came.
 #[inline(always)]
 unsafe fn arrived(ops: *mut bpf_sock_ops) {
-    let mut wire = Wire { front: FRONT, ids: [0; 6] };
     // What is searched for: kind, length up to the experiment, experiment.
-    wire.front = u32::from_ne_bytes([
-        KIND,
-        4,
-        EXPERIMENT.to_be_bytes()[0],
-        EXPERIMENT.to_be_bytes()[1],
-    ]);
+    let mut wire = Wire { front: front(4), ids: [0; 6] };
     // SAFETY: the helper writes what `wire` has room for.
     unsafe {
         let found = bpf_load_hdr_opt(ops, (&raw mut wire).cast::<c_void>(), SIZE as u32, 0);
@@ -272,10 +280,10 @@ unsafe fn arrived(ops: *mut bpf_sock_ops) {
         }
         let conn = &mut *conn;
         // The same again, or in a later segment of those that one was cut into.
-        if conn.carry.chosen != 0 && conn.carry.ids == wire.ids {
+        if conn.carry.chosen == FOR_BYTE && conn.carry.ids == wire.ids {
             return;
         }
-        conn.carry.chosen = 1;
+        conn.carry.chosen = FOR_BYTE;
         conn.carry.seq = seq;
         conn.carry.ids = wire.ids;
         conn.carries = 1;

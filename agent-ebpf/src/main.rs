@@ -20,6 +20,7 @@ mod debug;
 mod drops;
 mod emit;
 mod ends;
+mod hands;
 mod head;
 mod hosts;
 mod kread;

@@ -58,6 +58,26 @@ for thread in threads: thread.join()
 sys.exit(len(wrong))
 "#;
 
+/// Answers with what another server answers, asked by the thread that has read the request.
+const PASS_ON: &str = r#"
+import http.client, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        behind = http.client.HTTPConnection(sys.argv[2], int(sys.argv[3]), timeout=60)
+        behind.request("GET", self.path)
+        answer = behind.getresponse().read()
+        behind.close()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+    def log_message(self, *_): pass
+ThreadingHTTPServer.request_queue_size = 64
+ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+"#;
+
 /// Answers each record of an opaque protocol with one.
 const OPAQUE_SERVE: &str = r#"
 import socketserver, sys
@@ -113,41 +133,46 @@ impl Hosts {
         Ok(Self { _path: relay, spaces, groups, scratch, name, net: number })
     }
 
-    fn service(&self, host: usize) -> String {
-        format!("{}-{}", self.name, ["client", "server"][host])
+    fn service(&self, host: usize, of: &str) -> String {
+        format!("{}-{}-{of}", self.name, ["near", "far"][host])
     }
 
     /// A Python program on a host.
     fn python(
         &self,
         host: usize,
-        file: &str,
+        of: &str,
         text: &str,
         arguments: &[&str],
     ) -> Result<std::process::Command> {
-        let mut python = command("python3", &self.service(host));
-        python.arg(self.scratch.file(file, text)?).args(arguments);
+        let mut python = command("python3", &self.service(host, of));
+        python.arg(self.scratch.file(&format!("{of}.py"), text)?).args(arguments);
         // Where a namespace is entered, the control groups are out of sight.
         Ok(self.groups[host].inside(&self.spaces[host].inside(&python)))
     }
 
     fn serve(&self, text: &str) -> Result<Program> {
-        let server = self.python(1, "serve.py", text, &[&PORT.to_string()])?;
-        self.spaces[1].heard(Program::start(server)?, PORT)
+        self.serve_at(1, "server", text, &[&PORT.to_string()])
+    }
+
+    /// A server on a host; its first argument is its port.
+    fn serve_at(&self, host: usize, of: &str, text: &str, arguments: &[&str]) -> Result<Program> {
+        let server = self.python(host, of, text, arguments)?;
+        self.spaces[host].heard(Program::start(server)?, arguments[0].parse()?)
     }
 
     fn ask(&self, text: &str, numbers: &[usize]) -> Result<()> {
         let mut words = vec![address(self.net, 1), PORT.to_string()];
         words.extend(numbers.iter().map(usize::to_string));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let client = self.python(0, "ask.py", text, &words)?;
+        let client = self.python(0, "client", text, &words)?;
         run(client).map(drop)
     }
 
     /// The agent of a host.
     fn agent(&self, host: usize, collector: &Collector) -> Result<Agent> {
         let endpoint = collector.grpc();
-        let other = format!("*{}", self.service(1 - host));
+        let other = format!("{}*", self.service(1 - host, ""));
         let environment = [
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
@@ -178,7 +203,7 @@ impl Hosts {
             let (status, _) = agent.terminate()?;
             ensure!(status.success(), "{}", agent.log());
         }
-        let names = [self.service(0), self.service(1)];
+        let names = [self.service(0, "client"), self.service(1, "server")];
         let of = |spans: &[Span], host: usize, kind| -> Vec<Span> {
             let own = |span: &&Span| span.service() == names[host] && span.kind == kind;
             spans.iter().filter(own).cloned().collect()
@@ -258,6 +283,41 @@ fn every_request_is_joined_over_a_path_that_lets_the_option_pass() -> Result<()>
 }
 
 #[test]
+fn a_call_made_by_the_thread_that_has_the_request_in_hand_is_of_its_trace() -> Result<()> {
+    let Some(collector) = Collector::start("hosts-chain")? else { return Ok(()) };
+    let hosts = Hosts::new("pass", 7)?;
+    let mut agents = [hosts.agent(0, &collector)?, hosts.agent(1, &collector)?];
+    let _back = hosts.serve_at(0, "back", SERVE, &["8081"])?;
+    let back = [PORT.to_string(), address(7, 0)];
+    let _server = hosts.serve_at(1, "server", PASS_ON, &[&back[0], &back[1], "8081"])?;
+    hosts.ask(ASK, &[8, 10])?;
+    for agent in &mut agents {
+        assert_eq!(counter(agent, "carry_written")?, 80);
+        assert_eq!(counter(agent, "carry_read")?, 80);
+        let (status, _) = agent.terminate()?;
+        ensure!(status.success(), "{}", agent.log());
+    }
+    let all = collector.spans_when(|spans| {
+        spans.iter().filter(|span| span.service().starts_with(&hosts.name)).count() >= 4 * 80
+    })?;
+    let of = |host, of, kind| -> Result<BTreeMap<usize, &Span>> {
+        let name = hosts.service(host, of);
+        let own = all.iter().filter(|span| span.service() == name && span.kind == kind);
+        own.map(|span| Ok((which(span)?, span))).collect()
+    };
+    let (client, server) = (of(0, "client", CLIENT)?, of(1, "server", SERVER)?);
+    let (call, back) = (of(1, "server", CLIENT)?, of(0, "back", SERVER)?);
+    for n in 0..80 {
+        let (client, server, call, back) = (&client[&n], &server[&n], &call[&n], &back[&n]);
+        assert_eq!((&server.parent, &server.trace), (&client.id, &client.trace), "{n}");
+        assert_eq!((&back.parent, &back.trace), (&call.id, &call.trace), "{n}");
+        // A context in the first head is not passed on, and not seen before the call leaves.
+        assert_eq!(call.trace == server.trace, n % 7 != 0, "{n}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_path_that_strips_the_option_costs_the_link_and_nothing_else() -> Result<()> {
     let Some(collector) = Collector::start("hosts-strip")? else { return Ok(()) };
     let hosts = Hosts::new("strip", 3)?;
@@ -317,7 +377,7 @@ fn a_peer_without_an_agent_answers_as_ever() -> Result<()> {
     assert_eq!(counter(&agent, "carry_sent_again")?, 0);
     let (status, _) = agent.terminate()?;
     assert!(status.success(), "{}", agent.log());
-    let name = hosts.service(0);
+    let name = hosts.service(0, "client");
     let of = |spans: &[Span]| spans.iter().filter(|span| span.service() == name).count();
     let spans = collector.spans_when(|spans| of(spans) >= 40)?;
     assert_eq!(of(&spans), 40);

@@ -232,7 +232,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         processes: 1,
         unix: u32::from(options.unix),
         high_water: shape.share / 8,
-        reserved: 0,
+        carry: u32::from(options.carry.is_some()),
         empty: u32::from(options.empty),
         spares: u32::from(spares),
         miss_every: options.miss_every,

@@ -125,13 +125,17 @@ fn end(role: Role) -> usize {
 }
 
 /// The trace of a tree in which no head names one: that which came from elsewhere, else one that was sent.
-pub(super) fn trace<'a>(members: impl Iterator<Item = &'a Pending> + Clone) -> Option<TraceId> {
-    let of = |role| {
-        let mut those =
-            members.clone().filter(move |pending| pending.role == role && !hides(pending));
-        those.find_map(|pending| pending.carried)
-    };
-    of(Role::Server).or_else(|| of(Role::Client)).map(|ids| ids.trace)
+pub(super) fn trace<'a>(mut members: impl Iterator<Item = &'a Pending>) -> Option<TraceId> {
+    let mut sent = None;
+    let came = members.find_map(|pending| {
+        let ids = pending.carried.filter(|_| !hides(pending))?;
+        if pending.role == Role::Client {
+            sent.get_or_insert(ids.trace);
+            return None;
+        }
+        Some(ids.trace)
+    });
+    came.or(sent)
 }
 
 /// The trace of an exchange by what was carried with it alone.

@@ -26,8 +26,12 @@ fn carried(conn: u64, direction: u8, position: u64) -> record::Carried {
 
 fn spans(records: &[record::Carried], asks: &[Ask]) -> Vec<Span> {
     let mut trace = Trace::new(config());
-    records.iter().for_each(|record| trace.carried(record));
-    asks.iter().for_each(|ask| tell(&mut trace, ask));
+    for record in records {
+        trace.carried(record);
+    }
+    for ask in asks {
+        tell(&mut trace, ask);
+    }
     trace.finish();
     let mut spans = trace.take();
     spans.sort_by_key(|span| (span.entity.0, span.begun));
