@@ -25,8 +25,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::entity::EntityId;
-use crate::event::{Nanos, Timestamp};
-use crate::host::Anchor;
+use crate::event::{Nanos, Pid, Timestamp};
+use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::Resource;
 use crate::protocol::{Exchange, Role, Wanted};
 use crate::red::label;
@@ -173,7 +173,7 @@ impl Trace {
             || self.usual((entity, exchange.role, id), usual).is_some_and(|usual| took > usual);
         let at = self.window.next();
         pending.since = self.now;
-        pending.before = self.links.add(at, &pending, self.now);
+        pending.before = self.links.add(at, &mut pending, self.now);
         self.carried.add(at, &pending);
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
@@ -201,6 +201,17 @@ impl Trace {
         let usual = read();
         self.usual.insert(route, (Timestamp(now.0.saturating_add(USUAL.0)), usual));
         usual
+    }
+
+    /// Processes with connections of which it is to be found out whether they are translated; each is asked for
+    /// once.
+    pub fn strangers(&mut self) -> Vec<Pid> {
+        self.links.strangers()
+    }
+
+    /// Takes in how servers see connections that are translated.
+    pub fn translate(&mut self, all: &Translations) {
+        self.links.translate(&mut self.window, all);
     }
 
     /// Time has come to `now`: what has waited long enough is judged.

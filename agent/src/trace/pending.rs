@@ -6,7 +6,8 @@ use super::carried::Ids;
 use super::context::Context;
 use super::link::Missing;
 use crate::entity::EntityId;
-use crate::event::{ConnId, Peer, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::host::conntrack::Taken;
 use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
 
 /// The route of an exchange, as it was counted.
@@ -23,6 +24,7 @@ pub struct Route {
 pub(super) struct Pending {
     pub(super) entity: EntityId,
     pub(super) conn: ConnId,
+    pub(super) pid: Pid,
     pub(super) role: Role,
     pub(super) method: Method,
     pub(super) version: Option<Version>,
@@ -33,6 +35,8 @@ pub(super) struct Pending {
     pub(super) request_body: u64,
     pub(super) response_body: u64,
     pub(super) peer: Peer,
+    /// A client's: how the server sees the connection, where that is not the same.
+    pub(super) taken: Option<Taken>,
     pub(super) position: Option<u64>,
     pub(super) course: Course,
     pub(super) path: Box<str>,
@@ -63,7 +67,7 @@ impl Pending {
     ) -> Self {
         let Exchange {
             conn,
-            pid: _,
+            pid,
             role,
             method,
             path: whole,
@@ -84,6 +88,7 @@ impl Pending {
         Self {
             entity,
             conn,
+            pid,
             role,
             method,
             version,
@@ -94,6 +99,7 @@ impl Pending {
             request_body,
             response_body,
             peer,
+            taken: None,
             position,
             course,
             path: shortened(whole, path).into(),
