@@ -36,10 +36,22 @@ pub enum Counter {
     LostNoThread,
     /// Last words of threads lost because the ring was full.
     LostRingThread,
+    /// Segments written with the option that carries a trace.
+    CarryWritten,
+    /// Asks that came with it.
+    CarryRead,
+    /// Asks that were to have it and had no room.
+    CarryNoRoom,
+    /// Segments with it that had to be sent again.
+    CarryAgain,
+    /// Asks without it because segments with it do not reach their address.
+    CarryStruck,
+    /// What was carried, lost because the ring was full.
+    LostRingCarried,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = Counter::LostRingThread as u32 + 1;
+pub const COUNTERS: u32 = Counter::LostRingCarried as u32 + 1;
 
 impl Counter {
     /// All of them, in order.
@@ -60,5 +72,11 @@ impl Counter {
         Self::Filtered,
         Self::LostNoThread,
         Self::LostRingThread,
+        Self::CarryWritten,
+        Self::CarryRead,
+        Self::CarryNoRoom,
+        Self::CarryAgain,
+        Self::CarryStruck,
+        Self::LostRingCarried,
     ];
 }

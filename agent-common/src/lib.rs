@@ -5,6 +5,7 @@
 #![no_std]
 
 pub mod block;
+pub mod carry;
 pub mod counter;
 pub mod drops;
 pub mod histogram;

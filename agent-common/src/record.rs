@@ -26,6 +26,8 @@ pub enum Kind {
     Exit = 7,
     /// [`Close`] of a socket that is still open: how far it has come. Written by a sweep.
     Progress = 8,
+    /// [`Carried`].
+    Carried = 9,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             6 => Self::Fork,
             7 => Self::Exit,
             8 => Self::Progress,
+            9 => Self::Carried,
             _ => return None,
         })
     }
@@ -267,6 +270,33 @@ pub struct ConnectFailed {
     pub peer: Peer,
     /// Keeps the layout free of holes.
     pub reserved2: u32,
+}
+
+/// An ask was sent, or came, with a trace in a TCP option. Written before the ask itself is told.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Carried {
+    /// [`Kind::Carried`].
+    pub kind: u8,
+    /// [`Direction`]: sent, or read.
+    pub direction: u8,
+    /// Keeps the layout free of holes.
+    pub reserved: [u8; 6],
+    /// The connection.
+    pub conn: u64,
+    /// Position of the ask's first byte.
+    pub position: u64,
+    /// When that byte had crossed.
+    pub time: u64,
+    /// The trace.
+    pub trace: [u8; 16],
+    /// The client's span.
+    pub span: [u8; 8],
+    /// Sent: the connection by which the request came that the sending thread had in hand, and no other; 0
+    /// if there is none.
+    pub by: u64,
 }
 
 /// A program began: the process is someone else from here on.

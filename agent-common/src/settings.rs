@@ -156,8 +156,8 @@ pub struct Watch {
     pub unix: u32,
     /// Userspace is woken before its time when so many bytes wait in the ring.
     pub high_water: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// Non-zero: traces are carried to other hosts.
+    pub carry: u32,
     /// Non-zero: programs only count their calls and leave; the bench's "empty programs".
     pub empty: u32,
     /// Non-zero: every hook of tier 1 has a second program, for the runs of the first that the kernel

@@ -71,6 +71,37 @@ pub(crate) struct Call {
     pub(crate) reserved: [u8; 6],
 }
 
+/// There are no ids.
+pub(crate) const NO_IDS: u32 = 0;
+/// There are ids for an ask whose first byte has not left.
+pub(crate) const FOR_TURN: u32 = 1;
+/// There are ids, and their place.
+pub(crate) const FOR_BYTE: u32 = 2;
+
+/// What is carried to or from the other host with the ask in hand; see `hosts`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Carry {
+    /// Trace id, span id.
+    pub(crate) ids: [u32; 6],
+    /// Sequence number of the ask's first byte.
+    pub(crate) seq: u32,
+    /// How far had been read when they were chosen.
+    pub(crate) read: u32,
+    /// [`NO_IDS`], [`FOR_TURN`], [`FOR_BYTE`].
+    pub(crate) chosen: u32,
+    /// Sent: how often, up to two.
+    pub(crate) sent: u32,
+    /// Segments are small enough to have room.
+    pub(crate) room: u32,
+    /// Keeps the layout free of holes.
+    pub(crate) reserved: u32,
+    /// The connection that the request came by which the asking thread has in hand; 0 for none.
+    pub(crate) by: u64,
+    /// The thread that has the request of this connection in hand; 0 for none.
+    pub(crate) thread: u64,
+}
+
 /// State of one socket. `pair` and `heads` stand together: they are the record that is written.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -107,11 +138,13 @@ pub(crate) struct Conn {
     pub(crate) whole: u8,
     /// A Unix socket.
     pub(crate) unix: u8,
-    /// Keeps the layout free of holes.
-    pub(crate) reserved: u8,
+    /// What stands in `carry` is to be told.
+    pub(crate) carries: u8,
     /// Where in the ask's head the first message's head ends; 0 while unknown.
     pub(crate) marked: u32,
     /// The connection is over and has bytes to be read or told: its error plus one in the lower half, in the
     /// upper whether the end of the stream was read. Else 0.
     pub(crate) held: u32,
+    /// Ids of the ask in hand.
+    pub(crate) carry: Carry,
 }

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use agent_common::{
     counter::Counter,
     limit::{SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL, ring_place},
-    record::{self, Close, End, Kind, Segment, flag},
+    record::{self, Carried, Close, End, Kind, Segment, flag},
 };
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -16,7 +16,7 @@ use aya_ebpf::{
 use crate::{
     capture::IN,
     conn::Conn,
-    kread::bound,
+    kread::{bound, pick},
     maps::{self, EVENTS, Ring},
     user::{LOOK, rewind, step},
 };
@@ -102,6 +102,45 @@ pub(crate) fn close_record(conn: &Conn, kind: Kind, errno: u16, time: u64) -> Cl
         end: conn.pos,
         last: conn.last,
     }
+}
+
+/// Writes what was carried with the ask whose first bytes the call in hand has moved. What came with
+/// bytes that nobody has read yet waits.
+#[inline(never)]
+pub(crate) fn carried(conn: &mut Conn) {
+    let direction = conn.call.direction;
+    if (direction == IN) != (conn.carry.sent == 0) {
+        return;
+    }
+    let behind = pick(conn.seq, direction).wrapping_sub(conn.carry.seq);
+    if conn.unix != 0 || behind as i32 <= 0 {
+        return;
+    }
+    conn.carries = 0;
+    let Some(mut entry) = reserve::<Carried>(conn) else {
+        maps::count(Counter::LostRingCarried, 1);
+        return;
+    };
+    let [a, b, c, d, e, f] = conn.carry.ids;
+    // SAFETY: words as they stood on the wire.
+    let (trace, span) = unsafe {
+        (
+            core::mem::transmute::<[u32; 4], [u8; 16]>([a, b, c, d]),
+            core::mem::transmute::<[u32; 2], [u8; 8]>([e, f]),
+        )
+    };
+    entry.write(Carried {
+        kind: Kind::Carried as u8,
+        direction,
+        reserved: [0; 6],
+        conn: conn.pair.conn,
+        position: pick(conn.pos, direction).wrapping_sub(u64::from(behind)),
+        time: conn.call.time,
+        trace,
+        span,
+        by: conn.carry.by,
+    });
+    entry.submit(BPF_RB_NO_WAKEUP.into());
 }
 
 #[repr(C)]

@@ -21,9 +21,9 @@ use aya_ebpf::{
 
 use crate::{
     capture,
-    conn::{ANSWERING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, OFF, PAIRS},
+    conn::{ANSWERING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, NO_IDS, OFF, PAIRS},
     debug::debug,
-    emit,
+    emit, hands,
     kread::{Memory, Typed},
     maps,
 };
@@ -124,6 +124,11 @@ unsafe fn end(conn: &mut Conn, errno: u16, time: u64, old: i32, seq: [u32; 2], f
     conn.pair.conn = 0;
     conn.phase = IDLE;
     conn.mode = BLIND;
+    if maps::watch().get(|w| &w.carry) != 0 {
+        hands::let_go(conn);
+    }
+    conn.carries = 0;
+    conn.carry.chosen = NO_IDS;
 }
 
 /// What stands in the socket unread, the end of the stream included, and whether the program has

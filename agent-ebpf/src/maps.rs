@@ -152,7 +152,7 @@ const NO_WATCH: Watch = Watch {
     empty: 0,
     spares: 0,
     miss_every: 0,
-    reserved: 0,
+    carry: 0,
 };
 
 pub(crate) use settings;

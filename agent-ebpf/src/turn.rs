@@ -18,7 +18,7 @@ use agent_common::{
 
 use crate::{
     conn::{ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS},
-    emit, head,
+    emit, hands, head,
     kread::pick,
     maps,
 };
@@ -42,6 +42,12 @@ const LEAVE_ANSWER: u32 = 4;
 #[inline(never)]
 pub(crate) fn take(conn: &mut Conn) {
     advance(conn);
+    if conn.carries != 0 {
+        emit::carried(conn);
+    }
+    if maps::watch().get(|w| &w.carry) != 0 {
+        hands::moved(conn);
+    }
     if conn.mode == FOLLOW || conn.mode == FULL || turn(conn) != NOTHING {
         follow(conn);
     }

@@ -50,7 +50,11 @@ impl Space {
 
     /// Starts a command inside and waits until it listens at `port`.
     pub fn listening(&self, command: &Command, port: u16) -> anyhow::Result<Program> {
-        let program = Program::start(self.inside(command))?;
+        self.heard(Program::start(self.inside(command))?, port)
+    }
+
+    /// Waits until a program that is to run inside listens at `port`.
+    pub fn heard(&self, program: Program, port: u16) -> anyhow::Result<Program> {
         let deadline = Instant::now() + Duration::from_secs(30);
         let wanted = format!(":{port:04X} ");
         let proc = Path::new("/proc").join(program.pid().to_string()).join("net");

@@ -41,7 +41,10 @@ fn an_idle_host_makes_nothing_grow() -> anyhow::Result<()> {
     let (second, last) = (&looks[1], &looks[4]);
     assert!(last.resident > 0 && last.maps > 0, "{said:?}");
     let came = last.series.saturating_sub(second.series) as u64;
-    assert!(last.resident <= second.resident + SLACK + came * SERIES, "resident memory grew: {said:?}");
+    assert!(
+        last.resident <= second.resident + SLACK + came * SERIES,
+        "resident memory grew: {said:?}"
+    );
     assert_eq!(last.maps, second.maps, "maps grew: {said:?}");
     Ok(())
 }

@@ -43,8 +43,10 @@ as_text! {
     [] RoutePattern;
 }
 
+mod hosts;
 mod span;
 
+pub use hosts::Hosts;
 pub use span::{HeaderName, Share};
 
 /// A length of time from `MIN` to `MAX` milliseconds.

@@ -44,6 +44,8 @@ pub enum Event<'a> {
     Close(&'a record::Close),
     /// How far an open connection that is followed call by call has come; only from a sweep.
     Progress(&'a record::Close),
+    /// An ask was sent, or came, with a trace in a TCP option.
+    Carried(&'a record::Carried),
     /// A connect failed.
     ConnectFailed(&'a record::ConnectFailed),
     /// A program began.

@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod cgroup;
 pub mod clock;
+pub mod conntrack;
 pub mod keyed;
 pub mod machine;
 pub mod mounts;
@@ -18,6 +19,7 @@ pub mod text;
 pub use binary::Toolchain;
 pub use cgroup::Cgroup;
 pub use clock::{Anchor, Ticks};
+pub use conntrack::Translations;
 pub use machine::Machine;
 pub use process::{Counts, Facts, Process, Processes};
 pub use root::{HostRoot, Unread};

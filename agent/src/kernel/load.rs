@@ -18,6 +18,7 @@ use crate::usage::Families;
 use super::{
     btf::{self, Types},
     debug::Debug,
+    hosts::{self, Carry},
     maps::Kernel,
     offsets::{self, Need},
     probe::{ALL, Hook, Probe, Report, SPARE, State},
@@ -94,6 +95,8 @@ pub struct Options {
     pub miss_every: u32,
     /// Families of USE whose programs are loaded.
     pub families: Families,
+    /// Traces are carried to and from other hosts.
+    pub carry: Option<Carry>,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
 }
@@ -229,7 +232,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         processes: 1,
         unix: u32::from(options.unix),
         high_water: shape.share / 8,
-        reserved: 0,
+        carry: u32::from(options.carry.is_some()),
         empty: u32::from(options.empty),
         spares: u32::from(spares),
         miss_every: options.miss_every,
@@ -282,6 +285,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let mut tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
     tables.threads(threads);
     begin(&mut bpf)?;
+    let hosts = hosts::attach(&mut bpf, options.carry.as_ref(), tier, &mut reports);
     for probe in ALL {
         if !reports.iter().any(|r| r.name == probe.program) {
             let why = format!("capture tier {} does not need it", tier.number());
@@ -292,6 +296,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     super::trim::give_back();
     let mut kernel = Kernel::new(bpf, tier, reports, sweep, debug, rings, options)?;
     kernel.keep_tables(tables);
+    kernel.keep_hosts(hosts);
     Ok(kernel)
 }
 

@@ -17,6 +17,7 @@ use aya::{
 
 use super::{
     debug::Debug,
+    hosts::{self, Hosts},
     load::{Error, Options, Tier},
     probe::{ALL, Report, SPARE},
     rings::{Conns, Rings},
@@ -62,6 +63,7 @@ pub struct Kernel {
     sweep: Option<Sweep>,
     debug: Option<Debug>,
     tables: Option<UsageTables>,
+    hosts: Option<Hosts>,
     /// Which tier captures.
     pub tier: Tier,
     /// Every probe's state.
@@ -103,6 +105,7 @@ impl Kernel {
             sweep,
             debug,
             tables: None,
+            hosts: None,
             tier,
             reports,
         })
@@ -111,6 +114,20 @@ impl Kernel {
     /// Keeps the tables of USE until the collector takes them.
     pub(crate) fn keep_tables(&mut self, tables: UsageTables) {
         self.tables = Some(tables);
+    }
+
+    /// Keeps what writes traces into TCP options.
+    pub(super) fn keep_hosts(&mut self, hosts: Option<Hosts>) {
+        self.hosts = hosts;
+    }
+
+    /// Looks whether segments that carry a trace get through, and ends that where they do not. Gives why, once.
+    pub fn judge_paths(&mut self) -> Option<String> {
+        self.hosts.as_ref()?;
+        let counts = self.counts();
+        let why = self.hosts.as_mut()?.judge(&counts)?;
+        hosts::stopped(&mut self.reports, why.clone());
+        Some(why)
     }
 
     /// The tables of USE, for the collector; once.

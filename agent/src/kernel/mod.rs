@@ -7,6 +7,7 @@
 
 pub mod btf;
 mod debug;
+mod hosts;
 mod load;
 mod maps;
 pub mod offsets;
@@ -19,6 +20,7 @@ pub mod usage;
 mod usage_offsets;
 mod usage_tables;
 
+pub use hosts::Carry;
 pub use load::{Error, Options, Tier, TierChoice, load};
 pub use maps::{Kernel, ProgramCost, Verdict};
 pub use usage_tables::UsageTables;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::entity::{Entities, EntityId, Registry};
 use crate::event::{self, ConnId, Event, Malformed, Pid, Timestamp};
-use crate::host::Anchor;
+use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::{Resource, ResourceMetrics, Scope, Snapshot};
 use crate::protocol::http1::{self, Http1};
 use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
@@ -142,6 +142,11 @@ impl Pipeline {
             Event::Exit(exit) => {
                 self.entities.exit(exit);
                 self.usage.exited(Pid(exit.tgid));
+            }
+            Event::Carried(carried) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.carried(carried);
+                }
             }
             Event::ConnectFailed(failed) => {
                 self.counters.connects_failed += 1;
@@ -278,6 +283,18 @@ impl Pipeline {
         let services = services.into_iter();
         let services = services.map(|(entity, spans)| (entities.resource(entity), spans));
         trace::Batch { anchor: *anchor, services: services.collect() }
+    }
+
+    /// Processes with connections of which it is to be found out whether they are translated.
+    pub fn strangers(&mut self) -> Vec<Pid> {
+        self.trace.as_mut().map(Trace::strangers).unwrap_or_default()
+    }
+
+    /// How servers see connections that are translated.
+    pub fn translate(&mut self, all: &Translations) {
+        if let Some(trace) = &mut self.trace {
+            trace.translate(all);
+        }
     }
 
     /// Nothing more will come: what the last sweep showed in flight is told of, and what waits for the

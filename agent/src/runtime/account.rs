@@ -52,6 +52,7 @@ fn losses(of: &dyn Fn(Counter) -> u64, pipeline: &Pipeline) -> Vec<Loss> {
         ("no_socket_state", Counter::LostNoState),
         ("no_thread_state", Counter::LostNoThread),
         ("ring_full_thread", Counter::LostRingThread),
+        ("ring_full_carried", Counter::LostRingCarried),
     ];
     let malformed = ["short", "kind", "field", "alignment"];
     let requests = [
@@ -81,6 +82,11 @@ fn kernel(of: &dyn Fn(Counter) -> u64) -> Vec<KernelCounter> {
         ("bytes_opaque", Counter::OpaqueBytes),
         ("exchanges_unknown", Counter::Unknown),
         ("connections_filtered", Counter::Filtered),
+        ("carry_written", Counter::CarryWritten),
+        ("carry_read", Counter::CarryRead),
+        ("carry_no_room", Counter::CarryNoRoom),
+        ("carry_sent_again", Counter::CarryAgain),
+        ("carry_struck", Counter::CarryStruck),
     ];
     counters.map(|(name, counter)| KernelCounter { name, count: of(counter) }).into()
 }

@@ -4,6 +4,7 @@ pub mod account;
 pub mod bell;
 pub mod check;
 pub mod clock;
+mod conntrack;
 pub mod follow;
 pub mod live;
 pub mod log;

@@ -6,12 +6,12 @@ use agent_common::counter::Counter;
 use procfs::process::Process;
 
 use super::account::{Account, KERNEL, account, is_of_exchanges};
+use super::check;
 use super::start::Limits;
 use super::usage::standing;
 use crate::event::Timestamp;
 use crate::export::counters as export;
 use crate::export::own::OwnStats;
-use crate::health::probe::Probe;
 use crate::health::{Agent, Budget, Capture, Loss, Queue, Status};
 use crate::host::Anchor;
 use crate::kernel::{Kernel, ProgramCost};
@@ -36,8 +36,6 @@ const USAGE: &str = "usage";
 
 /// What is told beside the numbers.
 pub struct Fixed {
-    /// Every probe.
-    pub probes: Vec<Probe>,
     /// The families of USE that are on.
     pub families: Families,
     /// Their limits.
@@ -58,7 +56,6 @@ impl Fixed {
     /// For an agent that exports nothing.
     pub fn bare(limits: Limits) -> Self {
         Self {
-            probes: Vec::new(),
             families: Families::NONE,
             usage: book::Config::default(),
             warnings: Vec::new(),
@@ -85,7 +82,7 @@ impl Own {
 
     /// Everything at this moment.
     pub fn status(&self, kernel: &Kernel, pipeline: &Pipeline, now: Timestamp) -> Status {
-        let Fixed { probes, families, usage, warnings, series, connections, exported: _, spans: _ } =
+        let Fixed { families, usage, warnings, series, connections, exported: _, spans: _ } =
             &self.fixed;
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
@@ -101,7 +98,8 @@ impl Own {
         let (user, system) = cpu();
         let book = pipeline.book();
         let held = book.held();
-        let probes = probes.iter().cloned().chain(standing(*families, book.standing()));
+        let probes =
+            kernel.reports.iter().map(check::probe).chain(standing(*families, book.standing()));
         losses.extend(unsampled(pipeline));
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -217,7 +215,7 @@ impl Own {
         let unsent = unsent.filter(|(_, count)| *count > 0);
         let unsent = unsent.map(|(reason, count)| lost(reason.name(), "export", count));
         let outcome = |name, count| by(key::STETH_OUTCOME, name, count);
-        let linked = [By::Context, By::Connection].into_iter().zip(counters.linked);
+        let linked = By::ALL.into_iter().zip(counters.linked);
         let roots = Missing::ALL.into_iter().zip(counters.roots);
         let (waiting, bytes) = trace.waiting();
         vec![

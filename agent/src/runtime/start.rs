@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use super::bell::Ringer;
+use super::conntrack::Conntrack;
 use super::live::{self, feed, meter, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
@@ -195,6 +196,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let (ringer, bell) = bell::hang()?;
     let families = Families::from(config);
+    let host_root = root.clone();
     let collector = collector(root, kernel.take_tables(), families, &ringer)?;
     let mut tasks = Vec::new();
     if config.prometheus.enabled && exports.prometheus {
@@ -212,7 +214,6 @@ async fn serve(
 
     let tier = kernel.tier.number();
     let fixed = Fixed {
-        probes: kernel.reports.iter().map(check::probe).collect(),
         families,
         usage: UsageLimits::from(config),
         warnings: loaded.warnings.clone(),
@@ -246,7 +247,9 @@ async fn serve(
         look: makes_spans.then(|| look(config)),
     };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
-    let turnstile = turnstile.collecting(collector);
+    let conntrack = exports.traces.as_ref().map(|_| Conntrack::start(host_root, ringer.clone()));
+    let conntrack = conntrack.transpose().context("no thread for translated connections")?;
+    let turnstile = turnstile.collecting(collector).tracking(conntrack);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let pipeline =
         std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || {

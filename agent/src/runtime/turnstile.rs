@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use super::bell::{Bell, Heard};
 use super::clock;
+use super::conntrack::Conntrack;
 use super::own::Own;
 use super::tee::Tee;
 use super::usage::{self, Caller};
 use crate::event::{Nanos, Timestamp};
 use crate::export::own::OwnStats;
 use crate::health::Status;
+use crate::host::Translations;
 use crate::kernel::{self, Kernel};
 use crate::metric::snapshot::Snapshot;
 use crate::pipeline::Pipeline;
@@ -50,6 +52,8 @@ pub enum Ask {
     Moment(SyncSender<Moment>),
     /// A round of USE was read.
     Usage(Reading),
+    /// How connections are translated.
+    Translations(Translations),
     /// The end.
     Stop,
 }
@@ -81,6 +85,8 @@ pub struct Turnstile {
     collector: Option<Caller>,
     /// What the collector was told to look at more closely.
     wanted: Vec<ProcKey>,
+    /// Who finds out how connections are translated, if anybody does.
+    conntrack: Option<Conntrack>,
 }
 
 /// Where moments go.
@@ -108,6 +114,7 @@ impl Turnstile {
             tee: None,
             collector: None,
             wanted: Vec::new(),
+            conntrack: None,
         }
     }
 
@@ -123,6 +130,13 @@ impl Turnstile {
     #[must_use]
     pub fn collecting(mut self, collector: Option<Caller>) -> Self {
         self.collector = collector;
+        self
+    }
+
+    /// Asks `conntrack`, if there is one, for connections whose other end is not found.
+    #[must_use]
+    pub fn tracking(mut self, conntrack: Option<Conntrack>) -> Self {
+        self.conntrack = conntrack;
         self
     }
 
@@ -165,6 +179,7 @@ impl Turnstile {
                     // What the round found is what it is exported for.
                     awaited = awaited.map(|_| now);
                 }
+                Heard::Asked(Ask::Translations(all)) => self.pipeline.translate(&all),
                 Heard::Nothing => {}
             }
             if next_show.is_some_and(|due| now >= due) {
@@ -243,7 +258,8 @@ impl Turnstile {
                     return Ok(());
                 }
                 Heard::Deserted => return Ok(()),
-                Heard::Asked(Ask::Moment(_) | Ask::Stop) | Heard::Nothing => {}
+                Heard::Asked(Ask::Moment(_) | Ask::Translations(_) | Ask::Stop)
+                | Heard::Nothing => {}
             }
         }
     }
@@ -291,6 +307,15 @@ impl Turnstile {
             tee.tick(now, anchor);
         }
         self.tell_processes();
+        if let Some(conntrack) = &self.conntrack {
+            let strangers = self.pipeline.strangers();
+            if !strangers.is_empty() && !conntrack.ask(strangers) {
+                self.conntrack = None;
+            }
+        }
+        if let Some(why) = self.kernel.judge_paths() {
+            tracing::warn!(why, "traces are no longer carried to other hosts");
+        }
     }
 
     fn tell_processes(&mut self) {

@@ -143,7 +143,9 @@ impl Redaction {
                 }
                 true
             }
-            Some(Kind::ConnectFailed | Kind::Fork | Kind::Exit | Kind::Progress) => true,
+            Some(
+                Kind::ConnectFailed | Kind::Carried | Kind::Fork | Kind::Exit | Kind::Progress,
+            ) => true,
             None => false,
         }
     }

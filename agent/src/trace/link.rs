@@ -12,15 +12,18 @@
 //!   stream: both are the first, or they are as far apart as others of the two connections were;
 //! - neither connection was ever joined with a third.
 //!
-//! Port translation between the ends hides the first: such exchanges stay apart. A wrong pair would
-//! need two connections of the same ports in two namespaces, with the same requests at the same time;
+//! Where ports are translated between the ends, the first holds of the client's connection as the server sees
+//! it, if the kernel's tracking of connections says so ([`Links::translate`]), and the client's address as well. A wrong pair
+//! would need two connections of the same ports in two namespaces, with the same requests at the same time;
 //! then both fit and none is joined.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::pending::Pending;
 use super::window::{At, Window};
-use crate::event::{ConnId, Nanos, Peer, Timestamp};
+use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
+use crate::host::Translations;
+use crate::host::conntrack::{Dialled, Taken};
 use crate::protocol::Role;
 
 /// Exchanges of one connection that are looked at for one of the other end.
@@ -34,12 +37,16 @@ struct Ports {
 }
 
 impl Ports {
-    fn of(role: Role, peer: &Peer) -> Option<Self> {
-        let Peer { port, local_port, address } = *peer;
+    /// As the server sees them.
+    fn of(pending: &Pending) -> Option<Self> {
+        let Peer { port, local_port, address } = pending.peer;
         if (port == 0 && local_port == 0) || address == [0; 16] {
             return None;
         }
-        Some(match role {
+        if let Some(taken) = pending.taken {
+            return Some(Self { client: taken.port, server: taken.at });
+        }
+        Some(match pending.role {
             Role::Client => Self { client: local_port, server: port },
             Role::Server => Self { client: port, server: local_port },
         })
@@ -60,6 +67,12 @@ struct End {
     used: Timestamp,
     /// The other end, and how much further positions are at the server's.
     other: Option<(ConnId, Option<i128>)>,
+    /// Whose it is.
+    pid: Pid,
+    /// What a client has dialled.
+    dialled: Option<Dialled>,
+    /// Nobody has looked yet whether it is translated.
+    unasked: bool,
 }
 
 /// What was found at the other end.
@@ -86,12 +99,21 @@ pub enum Missing {
     Order,
     /// It is not over: what it belongs to is looked for when it is.
     Unfinished,
+    /// A span came from another host, but the head that may name its trace was not seen whole.
+    Cut,
 }
 
 impl Missing {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Cause, Self::Address, Self::Peer, Self::Ambiguous, Self::Order, Self::Unfinished];
+    pub const ALL: [Self; 7] = [
+        Self::Cause,
+        Self::Address,
+        Self::Peer,
+        Self::Ambiguous,
+        Self::Order,
+        Self::Unfinished,
+        Self::Cut,
+    ];
 
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
@@ -102,6 +124,7 @@ impl Missing {
             Self::Ambiguous => "ambiguous",
             Self::Order => "out_of_order",
             Self::Unfinished => "unfinished",
+            Self::Cut => "head_cut",
         }
     }
 }
@@ -110,13 +133,19 @@ impl Missing {
 #[derive(Debug, Default)]
 pub(super) struct Links {
     ends: HashMap<Ports, Vec<End>>,
+    /// Connections of clients that the server sees differently.
+    taken: HashMap<ConnId, Taken>,
 }
 
 impl Links {
     /// Takes note of one that comes into the window at `at`. Gives when the one before it on its
     /// connection had ended.
-    pub(super) fn add(&mut self, at: At, pending: &Pending, now: Timestamp) -> Timestamp {
-        let Some(ports) = Ports::of(pending.role, &pending.peer) else {
+    pub(super) fn add(&mut self, at: At, pending: &mut Pending, now: Timestamp) -> Timestamp {
+        if pending.role == Role::Client && !self.taken.is_empty() {
+            pending.taken = self.taken.get(&pending.conn).copied();
+        }
+        let pending = &*pending;
+        let Some(ports) = Ports::of(pending) else {
             return Timestamp::default();
         };
         let ends = self.ends.entry(ports).or_default();
@@ -126,11 +155,14 @@ impl Links {
             ends.push(End {
                 conn,
                 role,
-                loopback: is_loopback(&pending.peer),
+                loopback: is_loopback(pending),
                 waiting: VecDeque::new(),
                 ended: Timestamp::default(),
                 used: now,
                 other: None,
+                pid: pending.pid,
+                dialled: dialled(pending),
+                unasked: pending.taken.is_none(),
             });
             ends.len() - 1
         });
@@ -140,6 +172,51 @@ impl Links {
         let before = end.ended;
         end.ended = before.max(ended);
         before
+    }
+
+    /// Processes with connections whose other end is not on this host as far as the ports tell, and of
+    /// which nobody has said whether they are translated. Asks for each once.
+    pub(super) fn strangers(&mut self) -> Vec<Pid> {
+        let mut pids = Vec::new();
+        for ends in self.ends.values_mut().filter(|ends| ends.iter().any(|end| end.unasked)) {
+            let served = ends.iter().any(|end| end.role == Role::Server);
+            for end in ends.iter_mut().filter(|end| end.unasked && end.dialled.is_some()) {
+                end.unasked = false;
+                if !served && !end.waiting.is_empty() {
+                    pids.push(end.pid);
+                }
+            }
+        }
+        pids.sort_unstable_by_key(|pid| pid.0);
+        pids.dedup();
+        pids
+    }
+
+    /// Takes in how servers see connections. Those that wait are moved to where their other ends are.
+    pub(super) fn translate(&mut self, window: &mut Window, all: &Translations) {
+        let mut moved = Vec::new();
+        for ends in self.ends.values_mut() {
+            if ends.iter().any(|end| end.role == Role::Server) {
+                continue;
+            }
+            let is = |end: &End| end.dialled.as_ref().and_then(|dialled| all.get(dialled));
+            for end in ends.extract_if(.., |end| !end.waiting.is_empty() && is(end).is_some()) {
+                moved.extend(is(&end).map(|taken| (end, taken)));
+            }
+        }
+        self.ends.retain(|_, ends| !ends.is_empty());
+        for (mut end, taken) in moved {
+            for at in &end.waiting {
+                if let Some(pending) = window.get_mut(*at) {
+                    pending.taken = Some(taken);
+                }
+            }
+            self.taken.insert(end.conn, taken);
+            end.dialled = None;
+            end.loopback = loops(taken.client);
+            let ports = Ports { client: taken.port, server: taken.at };
+            self.ends.entry(ports).or_default().push(end);
+        }
     }
 
     /// The same exchange at the other end. What is refused once is refused for good, and so is all
@@ -160,7 +237,7 @@ impl Links {
     fn find(&mut self, window: &Window, at: At) -> Result<At, (Missing, Vec<At>)> {
         let none = |why| (why, Vec::new());
         let pending = window.get(at).ok_or_else(|| none(Missing::Peer))?;
-        let ports = Ports::of(pending.role, &pending.peer);
+        let ports = Ports::of(pending);
         let ports = ports.ok_or_else(|| none(Missing::Address))?;
         if let Some(why) = pending.refused {
             return Err(none(why));
@@ -222,7 +299,7 @@ impl Links {
 
     /// One has left the window.
     pub(super) fn remove(&mut self, at: At, pending: &Pending) {
-        let Some(ports) = Ports::of(pending.role, &pending.peer) else { return };
+        let Some(ports) = Ports::of(pending) else { return };
         let Some(ends) = self.ends.get_mut(&ports) else { return };
         let mut ends = ends.iter_mut();
         if let Some(end) = ends.find(|end| end.conn == pending.conn && end.role == pending.role)
@@ -238,6 +315,10 @@ impl Links {
             ends.retain(|end| !end.waiting.is_empty() || now.since(end.used) < after);
             !ends.is_empty()
         });
+        if !self.taken.is_empty() {
+            let all: HashSet<ConnId> = self.ends.values().flatten().map(|end| end.conn).collect();
+            self.taken.retain(|conn, _| all.contains(conn));
+        }
     }
 
     /// Ends that are remembered.
@@ -248,7 +329,7 @@ impl Links {
 
 /// Those that fit at the other end.
 fn fitting(ends: &[End], window: &Window, one: &Pending) -> Vec<At> {
-    let loopback = is_loopback(&one.peer);
+    let loopback = is_loopback(one);
     let mut found = Vec::new();
     for end in ends.iter().filter(|end| end.role != one.role && end.loopback == loopback) {
         let over = |at: &At| window.get(*at).is_none_or(|other| other.ended <= one.begun);
@@ -281,7 +362,9 @@ fn fits(client: &Pending, server: &Pending) -> bool {
         (Some(client), Some(server)) => client == server,
         _ => true,
     };
+    let seen = client.taken.is_none_or(|taken| taken.client == server.peer.address);
     in_time
+        && seen
         && status
         && trace
         && client.method == server.method
@@ -289,6 +372,18 @@ fn fits(client: &Pending, server: &Pending) -> bool {
         && client.lines.agrees(&server.lines)
 }
 
-fn is_loopback(peer: &Peer) -> bool {
-    std::net::Ipv6Addr::from(peer.address).to_canonical().is_loopback()
+/// Whether the connection is on loopback, as the server sees it.
+fn is_loopback(pending: &Pending) -> bool {
+    loops(pending.taken.map_or(pending.peer.address, |taken| taken.client))
+}
+
+fn loops(address: [u8; 16]) -> bool {
+    std::net::Ipv6Addr::from(address).to_canonical().is_loopback()
+}
+
+/// What a client has dialled that may be translated.
+fn dialled(pending: &Pending) -> Option<Dialled> {
+    let Peer { address, port, local_port } = pending.peer;
+    let may = pending.role == Role::Client && pending.taken.is_none();
+    may.then_some(Dialled { port: local_port, address, to: port })
 }

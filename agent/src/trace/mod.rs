@@ -5,6 +5,7 @@
 //! the same trace by the word of its head, and then the whole tree is judged at once
 //! ([`sampling`]). `seen = kept + left + waiting`, always.
 
+mod carried;
 pub mod context;
 pub mod ids;
 mod link;
@@ -25,14 +26,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::entity::EntityId;
-use crate::event::{Nanos, Timestamp};
-use crate::host::Anchor;
+use crate::event::{Nanos, Pid, Timestamp};
+use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::Resource;
 use crate::protocol::{Exchange, Role, Wanted};
 use crate::red::route::RouteId;
 use crate::red::{Counted, Sample, label};
+use agent_common::record;
+use carried::Carried;
 use context::Found;
-use ids::{Ids, SpanId};
+use ids::{Ids, SpanId, TraceId};
 use link::{Links, Mate};
 use open::Hanging;
 use pending::{Pending, Subject};
@@ -93,8 +96,8 @@ pub struct Counters {
     pub kept: [u64; Why::ALL.len()],
     /// Exchanges of which no span was kept, by why not.
     pub left: [u64; Left::ALL.len()],
-    /// Spans kept that were linked by the context in the head, and by the connection.
-    pub linked: [u64; 2],
+    /// Spans kept that were linked, by how.
+    pub linked: [u64; By::ALL.len()],
     /// Spans kept that are roots, by why.
     pub roots: [u64; Missing::ALL.len()],
     /// Contexts in heads that made no sense.
@@ -121,6 +124,7 @@ pub struct Trace {
     ids: Ids,
     window: Window,
     links: Links,
+    carried: Carried,
     budget: Budget,
     kept: Vec<Span>,
     samples: Vec<(EntityId, Sample)>,
@@ -138,6 +142,7 @@ impl Trace {
             budget: Budget::new(config.per_service, config.total),
             window: Window::default(),
             links: Links::default(),
+            carried: Carried::default(),
             kept: Vec::new(),
             samples: Vec::new(),
             hanging: Hanging::default(),
@@ -146,6 +151,11 @@ impl Trace {
             counters: Counters::default(),
             config,
         }
+    }
+
+    /// Takes what goes or comes with a request of which nothing else is known yet.
+    pub fn carried(&mut self, record: &record::Carried) {
+        self.carried.tell(record);
     }
 
     /// Takes an exchange with where and under which route it was counted. `usual` gives its route's own p99.
@@ -167,6 +177,8 @@ impl Trace {
         self.counters.malformed += u64::from(malformed);
         self.counters.cut += u64::from(context.is_none() && exchange.lines.is_cut());
         pending.context = context;
+        pending.cut = exchange.lines.is_cut();
+        pending.carried = self.carried.take(&pending);
         pending.route = route;
         pending.counted = counted;
         let status = exchange.status.unwrap_or(0);
@@ -188,7 +200,8 @@ impl Trace {
         let at = self.window.next();
         pending.since = self.now;
         if pending.subject != Subject::Connect {
-            pending.before = self.links.add(at, &pending, self.now);
+            pending.before = self.links.add(at, &mut pending, self.now);
+            self.carried.add(at, &pending);
         }
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
@@ -218,6 +231,17 @@ impl Trace {
         usual
     }
 
+    /// Processes with connections of which it is to be found out whether they are translated; each is asked for
+    /// once.
+    pub fn strangers(&mut self) -> Vec<Pid> {
+        self.links.strangers()
+    }
+
+    /// Takes in how servers see connections that are translated.
+    pub fn translate(&mut self, all: &Translations) {
+        self.links.translate(&mut self.window, all);
+    }
+
     /// Time has come to `now`: what has waited long enough is judged.
     pub fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
@@ -229,6 +253,7 @@ impl Trace {
         let after = if self.links.len() > ENDS { self.config.hold } else { REMEMBERED };
         self.links.forget(self.now, after);
         self.hanging.forget(self.now);
+        self.carried.forget(self.now);
     }
 
     /// Everything that waits is judged now: nothing more will come.
@@ -266,7 +291,7 @@ impl Trace {
             {
                 open.extend(self.window.of_trace(context.trace, TREE));
             }
-            let mate = self.links.mate(&mut self.window, at);
+            let mate = self.mate(at);
             tree.insert(at, mate);
             if let Mate::Is(other) = mate {
                 open.push(other);
@@ -276,12 +301,14 @@ impl Trace {
         for (at, mate) in tree {
             if let Some(pending) = self.window.take(at) {
                 self.links.remove(at, &pending);
+                self.carried.remove(at, &pending);
                 members.push((at, mate, pending));
             }
         }
         let contexts = || members.iter().filter_map(|(.., pending)| pending.context.as_ref());
         let told = || members.iter().find_map(|(.., pending)| pending.report);
         let trace = contexts().next().map(|context| context.trace);
+        let trace = trace.or_else(|| carried::trace(members.iter().map(|(.., pending)| pending)));
         let trace = trace.or_else(|| told().map(|(trace, _)| trace));
         let trace = trace.unwrap_or_else(|| self.ids.trace());
         let traits = Traits {
@@ -311,11 +338,15 @@ impl Trace {
         if let Some(total) = self.counters.kept.get_mut(why as usize) {
             *total += count;
         }
-        let ids: BTreeMap<At, SpanId> =
-            members.iter().map(|(at, ..)| (*at, self.ids.span())).collect();
+        let mut ids: BTreeMap<At, (TraceId, SpanId)> = BTreeMap::new();
+        for (at, _, pending) in &members {
+            let sent = pending.carried.filter(|_| pending.role == Role::Client);
+            let id = sent.map_or_else(|| self.ids.span(), |sent| sent.span);
+            ids.insert(*at, (carried::apart(pending).unwrap_or(trace), id));
+        }
         for (at, mate, pending) in &members {
-            let Some(id) = ids.get(at).copied() else { continue };
-            let parent = parent(pending, *mate, &ids);
+            let Some((trace, id)) = ids.get(at).copied() else { continue };
+            let parent = parent(pending, *mate, trace, &ids);
             match parent {
                 Ok((_, by)) => count_at(&mut self.counters.linked, by as usize),
                 Err(missing) => count_at(&mut self.counters.roots, missing as usize),
@@ -325,6 +356,24 @@ impl Trace {
                 self.samples.push((pending.entity, pending.sample(trace, id)));
             }
             self.kept.push(span::span(pending, &standing, &self.config.told));
+        }
+    }
+
+    /// The same exchange at the other end, if that is on this host and in the window.
+    fn mate(&mut self, at: At) -> Mate {
+        let carried = |window: &Window, at| window.get(at).and_then(|one| one.carried);
+        if let Some(other) = self.window.get(at).and_then(|one| self.carried.mate(one)) {
+            return Mate::Is(other);
+        }
+        let own = carried(&self.window, at);
+        match self.links.mate(&mut self.window, at) {
+            // What was carried says whose each is.
+            Mate::Is(other)
+                if own.zip(carried(&self.window, other)).is_some_and(|(a, b)| a != b) =>
+            {
+                Mate::None(Missing::Peer)
+            }
+            mate => mate,
         }
     }
 
@@ -348,18 +397,29 @@ impl Trace {
 fn parent(
     pending: &Pending,
     mate: Mate,
-    ids: &BTreeMap<At, SpanId>,
+    trace: TraceId,
+    ids: &BTreeMap<At, (TraceId, SpanId)>,
 ) -> Result<(SpanId, By), Missing> {
+    let is_server = pending.role == Role::Server;
     let joined = match mate {
-        Mate::Is(other) if pending.role == Role::Server => ids.get(&other).copied(),
+        Mate::Is(other) if is_server => ids.get(&other).filter(|(of, _)| *of == trace),
         _ => None,
     };
-    if let Some(parent) = joined {
-        return Ok((parent, By::Connection));
+    let came = pending.carried.filter(|_| is_server);
+    if let Some((_, parent)) = joined {
+        let by = if came.is_some() { By::Option } else { By::Connection };
+        return Ok((*parent, by));
+    }
+    if let Some(came) = came {
+        return if carried::hides(pending) {
+            Err(Missing::Cut)
+        } else {
+            Ok((came.span, By::Option))
+        };
     }
     match (&pending.context, mate) {
         (Some(context), _) => Ok((context.parent, By::Context)),
-        (None, Mate::None(missing)) if pending.role == Role::Server => Err(missing),
+        (None, Mate::None(missing)) if is_server => Err(missing),
         (None, _) => Err(Missing::Cause),
     }
 }

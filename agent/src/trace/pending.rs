@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use agent_common::record::ConnectFailed;
 
+use super::carried::Ids;
 use super::context::Context;
 use super::ids::{SpanId, TraceId};
 use super::link::Missing;
 use super::open::Report;
 use crate::entity::EntityId;
-use crate::event::{ConnId, Nanos, Peer, Timestamp};
+use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
+use crate::host::conntrack::Taken;
 use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
 use crate::red::{Counted, Sample};
 
@@ -41,6 +43,7 @@ pub(super) struct Pending {
     pub(super) subject: Subject,
     pub(super) entity: EntityId,
     pub(super) conn: ConnId,
+    pub(super) pid: Pid,
     pub(super) role: Role,
     pub(super) method: Method,
     pub(super) version: Option<Version>,
@@ -51,6 +54,8 @@ pub(super) struct Pending {
     pub(super) request_body: u64,
     pub(super) response_body: u64,
     pub(super) peer: Peer,
+    /// A client's: how the server sees the connection, where that is not the same.
+    pub(super) taken: Option<Taken>,
     pub(super) position: Option<u64>,
     pub(super) course: Course,
     pub(super) path: Box<str>,
@@ -60,6 +65,10 @@ pub(super) struct Pending {
     /// Where it was counted.
     pub(super) counted: Counted,
     pub(super) context: Option<Context>,
+    /// What went or came with it in a TCP option.
+    pub(super) carried: Option<Ids>,
+    /// Its head was not seen whole.
+    pub(super) cut: bool,
     pub(super) error: bool,
     pub(super) slow: bool,
     /// What told of it while it hung.
@@ -81,7 +90,7 @@ impl Pending {
     ) -> Self {
         let Exchange {
             conn,
-            pid: _,
+            pid,
             role,
             method,
             path: whole,
@@ -103,6 +112,7 @@ impl Pending {
             subject: Subject::Request,
             entity,
             conn,
+            pid,
             role,
             method,
             version,
@@ -113,6 +123,7 @@ impl Pending {
             request_body,
             response_body,
             peer,
+            taken: None,
             position,
             course,
             path: shortened(whole, path).into(),
@@ -121,6 +132,8 @@ impl Pending {
             route: None,
             counted: Counted::NOWHERE,
             context: None,
+            carried: None,
+            cut: false,
             error: false,
             slow: false,
             report: None,
@@ -137,6 +150,8 @@ impl Pending {
             subject: Subject::Connect,
             entity,
             conn: ConnId::default(),
+            pid: Pid(failed.tgid),
+            taken: None,
             role: Role::Client,
             method: Method::Other,
             version: None,
@@ -155,6 +170,8 @@ impl Pending {
             route: None,
             counted: Counted::NOWHERE,
             context: None,
+            carried: None,
+            cut: false,
             error: true,
             slow: false,
             report: None,

@@ -87,14 +87,20 @@ pub enum By {
     Context,
     /// By the connection, seen from both ends.
     Connection,
+    /// By what came in a TCP option.
+    Option,
 }
 
 impl By {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Context, Self::Connection, Self::Option];
+
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Context => "context",
             Self::Connection => "connection",
+            Self::Option => "tcp_option",
         }
     }
 }

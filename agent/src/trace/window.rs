@@ -47,10 +47,15 @@ impl Window {
         self.waiting.get(self.index(at)?)?.as_ref()
     }
 
+    /// One that waits, to be changed in what its weight does not depend on.
+    pub(super) fn get_mut(&mut self, at: At) -> Option<&mut Pending> {
+        let index = self.index(at)?;
+        self.waiting.get_mut(index)?.as_mut()
+    }
+
     /// It can be joined with none.
     pub(super) fn refuse(&mut self, at: At, why: Missing) {
-        let place = self.index(at).and_then(|index| self.waiting.get_mut(index));
-        if let Some(Some(pending)) = place {
+        if let Some(pending) = self.get_mut(at) {
             pending.refused.get_or_insert(why);
         }
     }

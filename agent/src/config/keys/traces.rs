@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::unit::{Count, HeaderName, Period, Share, Size};
+use crate::config::unit::{Count, HeaderName, Hosts, Period, Share, Size};
 
 /// Which requests become spans, and what spans say. Every request is counted before any of this
 /// decides anything.
@@ -39,6 +39,11 @@ pub struct Traces {
     pub window: Period<100, 300_000>,
     /// Memory of the requests that wait; when it is used up, the oldest are judged early.
     pub window_bytes: Size<65_536, 4_294_967_296>,
+    /// Whether traces are carried to and from other hosts that have an agent: `off`, `on`, or only of programs
+    /// in a control group such as `/system.slice/shop.service`. A request on a connection made from here begins
+    /// with a segment that has a TCP option of 28 bytes; nothing else of it changes, and it works under TLS. A path
+    /// that drops such segments costs the first requests one retransmission each and gets no more of them.
+    pub hosts: Hosts,
     /// Query parameters whose values may be told; all others read `REDACTED`.
     pub query_parameters: Vec<String>,
     /// Request headers that are told, as `http.request.header.<name>`.
@@ -57,6 +62,7 @@ impl Default for Traces {
             total: Count::of(1000),
             window: Period::from_millis(10_000),
             window_bytes: Size::from_bytes(16 << 20),
+            hosts: Hosts::default(),
             query_parameters: Vec::new(),
             request_headers: Vec::new(),
         }

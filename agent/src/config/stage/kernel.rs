@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::config::keys::{self, Capture};
-use crate::kernel::{Options, Tier, TierChoice};
+use crate::kernel::{Carry, Options, Tier, TierChoice};
 
 impl From<&Config> for Options {
     /// The process id of the agent is not configuration: set `own` unless [`keys::Observe`] says
@@ -16,8 +16,19 @@ impl From<&Config> for Options {
         } else {
             excluded.clone()
         };
+        let root = &config.host.root;
+        let carry = config.traces.hosts.group();
+        let carry = carry.map(|group| Carry { root: root.clone(), group: group.to_owned() });
         let ring_bytes = u32::try_from(config.limits.ring.bytes()).unwrap_or(u32::MAX);
-        Self { tier: choice(*tier), unix: *unix, ports, ports_only, ring_bytes, ..Self::default() }
+        Self {
+            tier: choice(*tier),
+            unix: *unix,
+            ports,
+            ports_only,
+            ring_bytes,
+            carry,
+            ..Self::default()
+        }
     }
 }
 

@@ -28,6 +28,7 @@ impl Config {
             total,
             window,
             window_bytes,
+            hosts: _,
             query_parameters,
             request_headers,
         } = &self.traces;

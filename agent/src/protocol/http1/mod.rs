@@ -102,7 +102,11 @@ impl Http1 {
             Event::Segment(segment) => self.segment(segment, sink),
             Event::Close(close) => self.close(close, sink),
             Event::Progress(close) => self.progress(close, sink),
-            Event::ConnectFailed(_) | Event::Exec(_) | Event::Fork(_) | Event::Exit(_) => {}
+            Event::ConnectFailed(_)
+            | Event::Carried(_)
+            | Event::Exec(_)
+            | Event::Fork(_)
+            | Event::Exit(_) => {}
         }
     }
 

@@ -219,3 +219,100 @@ fn one_trace_id_for_everything_makes_no_tree_without_end() {
     trace.finish();
     assert_eq!(trace.take().len(), 5000);
 }
+
+mod translated {
+    //! Ports that are translated between the ends, with what the kernel's tracking says of them.
+
+    use super::*;
+    use crate::host::HostRoot;
+
+    /// Of these lines of the table.
+    fn table(lines: &[&str]) -> crate::host::Translations {
+        let root = tempfile::tempdir().unwrap();
+        let net = root.path().join("proc/1/net");
+        std::fs::create_dir_all(&net).unwrap();
+        std::fs::write(net.join("nf_conntrack"), lines.concat()).unwrap();
+        crate::host::Translations::read(&HostRoot::new(root.path()), std::iter::empty()).unwrap()
+    }
+
+    /// To `10.0.0.9:8080`, which is `10.0.0.2:80`, by way of the port 1024 of `10.0.0.5`.
+    const LINE: &str = "ipv4 2 tcp 6 99 ESTABLISHED src=10.0.0.1 dst=10.0.0.9 sport=40000 dport=8080 \
+        src=10.0.0.2 dst=10.0.0.5 sport=80 dport=1024 [ASSURED] use=1\n";
+
+    fn client() -> Ask {
+        let peer = peer([10, 0, 0, 9], 8080, 40_000);
+        Ask { peer, ..asked("/items/1", 200, (10, 50)) }
+    }
+
+    fn server() -> Ask {
+        let peer = peer([10, 0, 0, 5], 1024, 80);
+        Ask { peer, ..served("/items/1", 200, (20, 40)) }
+    }
+
+    fn check(asks: &[Ask], lines: &[&str], expect: &str) {
+        for asks in [asks.to_vec(), asks.iter().rev().cloned().collect()] {
+            let mut trace = Trace::new(config());
+            for ask in &asks {
+                tell(&mut trace, ask);
+            }
+            let _ = trace.strangers();
+            trace.translate(&table(lines));
+            trace.finish();
+            let mut spans = trace.take();
+            spans.sort_by_key(|span| (span.entity.0, span.begun));
+            let server = spans.iter().filter(|span| span.role == Role::Server);
+            let told: Vec<_> = server.map(|span| linked(&spans, span)).collect();
+            assert_eq!(told.join(", "), expect);
+        }
+    }
+
+    fn linked(spans: &[Span], span: &Span) -> String {
+        let parent = spans.iter().find(|other| Some(other.id) == span.parent);
+        parent.map_or_else(|| "root".to_owned(), |parent| parent.entity.0.to_string())
+    }
+
+    #[test]
+    fn the_other_end_is_found_where_the_table_says() {
+        check(&[client(), server()], &[LINE], "1");
+        check(&[client(), server()], &[], "root");
+        let elsewhere = LINE.replace("dport=1024", "dport=1025");
+        check(&[client(), server()], &[&elsewhere], "root");
+        let another = LINE.replace("dst=10.0.0.5", "dst=10.0.0.6");
+        check(&[client(), server()], &[&another], "root");
+    }
+
+    #[test]
+    fn two_that_dialled_alike_are_joined_with_nobody() {
+        let other =
+            LINE.replace("src=10.0.0.1", "src=10.0.0.7").replace("dport=1024", "dport=1025");
+        check(&[client(), server()], &[LINE, &other], "root");
+        let twin = Ask { conn: 11, entity: 11, ..client() };
+        check(&[client(), twin, server()], &[LINE], "root");
+    }
+
+    #[test]
+    fn later_requests_of_the_connection_are_joined_as_well_and_each_is_asked_for_once() {
+        let mut trace = Trace::new(config());
+        tell(&mut trace, &client());
+        assert_eq!(trace.strangers(), [Pid(1)]);
+        assert_eq!(trace.strangers(), []);
+        trace.translate(&table(&[LINE]));
+        tell(&mut trace, &server());
+        let later = |ask: Ask, times| Ask { times, position: 100, ..ask };
+        tell(&mut trace, &later(server(), (120, 140)));
+        tell(&mut trace, &later(client(), (110, 150)));
+        assert_eq!(trace.strangers(), []);
+        trace.finish();
+        assert_eq!(trace.counters().linked[By::Connection as usize], 2);
+    }
+
+    #[test]
+    fn nobody_is_asked_for_whose_other_end_is_here() {
+        let mut trace = Trace::new(config());
+        tell(&mut trace, &served("/items/1", 200, (20, 40)));
+        tell(&mut trace, &asked("/items/1", 200, (10, 50)));
+        assert_eq!(trace.strangers(), []);
+        trace.finish();
+        assert_eq!(trace.counters().linked[By::Connection as usize], 1);
+    }
+}
