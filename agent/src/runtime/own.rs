@@ -216,7 +216,7 @@ impl Own {
         let unsent = unsent.filter(|(_, count)| *count > 0);
         let unsent = unsent.map(|(reason, count)| lost(reason.name(), "export", count));
         let outcome = |name, count| by(key::STETH_OUTCOME, name, count);
-        let linked = [By::Context, By::Connection].into_iter().zip(counters.linked);
+        let linked = By::ALL.into_iter().zip(counters.linked);
         let roots = Missing::ALL.into_iter().zip(counters.roots);
         let (waiting, _) = trace.waiting();
         vec![
@@ -243,6 +243,7 @@ impl Own {
                 points: vec![
                     by(key::STETH_REASON, "malformed", counters.malformed),
                     by(key::STETH_REASON, "head_cut", counters.cut),
+                    by(key::STETH_REASON, "unordered", counters.unordered),
                 ],
             },
         ]

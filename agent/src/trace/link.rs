@@ -84,12 +84,23 @@ pub enum Missing {
     Ambiguous,
     /// One fits, but not in its place in the stream.
     Order,
+    /// A client's: its process had no request in hand.
+    Idle,
+    /// A client's: it was judged before all that may have made it ask was known.
+    Unsettled,
 }
 
 impl Missing {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Cause, Self::Address, Self::Peer, Self::Ambiguous, Self::Order];
+    pub const ALL: [Self; 7] = [
+        Self::Cause,
+        Self::Address,
+        Self::Peer,
+        Self::Ambiguous,
+        Self::Order,
+        Self::Idle,
+        Self::Unsettled,
+    ];
 
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
@@ -99,6 +110,8 @@ impl Missing {
             Self::Peer => "peer_not_seen",
             Self::Ambiguous => "ambiguous",
             Self::Order => "out_of_order",
+            Self::Idle => "no_request",
+            Self::Unsettled => "unsettled",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the same trace by the word of its head, and then the whole tree is judged at once
 //! ([`sampling`]). `seen = kept + left + waiting`, always.
 
+mod cause;
 pub mod context;
 pub mod ids;
 mod link;
@@ -27,9 +28,10 @@ use crate::entity::EntityId;
 use crate::event::{Nanos, Timestamp};
 use crate::host::Anchor;
 use crate::metric::snapshot::Resource;
-use crate::protocol::{Exchange, Role, Wanted};
+use crate::protocol::{Begun, Exchange, Role, Wanted};
 use crate::red::label;
 use crate::red::route::RouteId;
+use cause::Causes;
 use context::Found;
 use ids::{Ids, SpanId};
 use link::{Links, Mate};
@@ -86,14 +88,16 @@ pub struct Counters {
     pub kept: [u64; Why::ALL.len()],
     /// Exchanges of which no span was kept, by why not.
     pub left: [u64; Left::ALL.len()],
-    /// Spans kept that were linked by the context in the head, and by the connection.
-    pub linked: [u64; 2],
+    /// Spans kept that have a parent, by how it was found.
+    pub linked: [u64; By::ALL.len()],
     /// Spans kept that are roots, by why.
     pub roots: [u64; Missing::ALL.len()],
     /// Contexts in heads that made no sense.
     pub malformed: u64,
     /// Heads that were not seen whole and showed no context.
     pub cut: u64,
+    /// Steps of exchanges that came too late, or waited too long, to be put in order.
+    pub unordered: u64,
     /// Exchanges judged before their time because the window was full.
     pub early: u64,
 }
@@ -114,6 +118,7 @@ pub struct Trace {
     ids: Ids,
     window: Window,
     links: Links,
+    causes: Causes,
     budget: Budget,
     kept: Vec<Span>,
     usual: HashMap<(EntityId, Role, RouteId), (Timestamp, Option<Nanos>)>,
@@ -129,6 +134,7 @@ impl Trace {
             budget: Budget::new(config.per_service, config.total),
             window: Window::default(),
             links: Links::default(),
+            causes: Causes::default(),
             kept: Vec::new(),
             usual: HashMap::new(),
             now: Timestamp::default(),
@@ -162,12 +168,24 @@ impl Trace {
         let at = self.window.next();
         pending.since = self.now;
         pending.before = self.links.add(at, &pending, self.now);
+        self.causes.add(at, &pending);
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
             let Some((at, _)) = self.window.oldest() else { break };
             self.counters.early += 1;
             self.judge(at);
         }
+    }
+
+    /// A sweep shows an exchange that is not over.
+    pub fn begun(&mut self, begun: &Begun) {
+        self.causes.begun(begun);
+    }
+
+    /// Everything that had begun before `until` has been told, here or by [`Trace::begun`].
+    pub fn complete(&mut self, until: Timestamp) {
+        self.causes.complete(until, self.window.first());
+        self.counters.unordered = self.causes.lost();
     }
 
     /// What is usual for a route, as it was some seconds ago.
@@ -204,6 +222,7 @@ impl Trace {
 
     /// Everything that waits is judged now: nothing more will come.
     pub fn finish(&mut self) {
+        self.complete(Timestamp(u64::MAX));
         while let Some((at, _)) = self.window.oldest() {
             self.judge(at);
         }
@@ -234,11 +253,25 @@ impl Trace {
             if let Mate::Is(other) = mate {
                 open.push(other);
             }
+            if tree.len() >= TREE {
+                break;
+            }
+            // What a call says of its trace itself goes before what is found out about it.
+            let silent = |at: &At| self.window.get(*at).is_some_and(|one| one.context.is_none());
+            if silent(&at)
+                && let Ok((parent, _)) = self.causes.parent(at)
+            {
+                open.push(parent);
+            }
+            open.extend(self.causes.children(at).iter().copied().filter(silent));
         }
+        let caused = tree.keys().map(|at| (*at, self.causes.parent(*at)));
+        let caused: BTreeMap<At, Result<(At, By), Missing>> = caused.collect();
         let mut members = Vec::with_capacity(tree.len());
         for (at, mate) in tree {
             if let Some(pending) = self.window.take(at) {
                 self.links.remove(at, &pending);
+                self.causes.remove(at);
                 members.push((at, mate, pending));
             }
         }
@@ -274,7 +307,16 @@ impl Trace {
             members.iter().map(|(at, ..)| (*at, self.ids.span())).collect();
         for (at, mate, pending) in &members {
             let Some(id) = ids.get(at).copied() else { continue };
-            let parent = parent(pending, *mate, &ids);
+            let parent = match parent(pending, *mate, &ids) {
+                Err(Missing::Cause) => match caused.get(at) {
+                    Some(Ok((parent, by))) => {
+                        ids.get(parent).map(|id| (*id, *by)).ok_or(Missing::Unsettled)
+                    }
+                    Some(Err(missing)) => Err(*missing),
+                    None => Err(Missing::Unsettled),
+                },
+                parent => parent,
+            };
             match parent {
                 Ok((_, by)) => count_at(&mut self.counters.linked, by as usize),
                 Err(missing) => count_at(&mut self.counters.roots, missing as usize),

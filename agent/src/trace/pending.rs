@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::link::Missing;
 use crate::entity::EntityId;
-use crate::event::{ConnId, Peer, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
 
 /// The route of an exchange, as it was counted.
@@ -22,6 +22,7 @@ pub struct Route {
 pub(super) struct Pending {
     pub(super) entity: EntityId,
     pub(super) conn: ConnId,
+    pub(super) pid: Pid,
     pub(super) role: Role,
     pub(super) method: Method,
     pub(super) version: Option<Version>,
@@ -58,7 +59,7 @@ impl Pending {
     ) -> Self {
         let Exchange {
             conn,
-            pid: _,
+            pid,
             role,
             method,
             path: whole,
@@ -79,6 +80,7 @@ impl Pending {
         Self {
             entity,
             conn,
+            pid,
             role,
             method,
             version,

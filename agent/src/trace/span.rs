@@ -71,14 +71,23 @@ pub enum By {
     Context,
     /// By the connection, seen from both ends.
     Connection,
+    /// By the thread that held one request alone when it called.
+    Thread,
+    /// By the slices of an event loop in which it was sent and answered.
+    Slice,
 }
 
 impl By {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Context, Self::Connection, Self::Thread, Self::Slice];
+
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Context => "context",
             Self::Connection => "connection",
+            Self::Thread => "thread",
+            Self::Slice => "slice",
         }
     }
 }
