@@ -193,11 +193,12 @@ struct Share {
 
 /// Every link must be true. Gives the share of links found inside of each service, by the beginning of the
 /// request's name and its kind.
-fn check(world: &World, spans: &[Span]) -> BTreeMap<String, (Share, BTreeMap<String, usize>)> {
+fn check(world: &World, spans: &[Span]) {
     let ids: BTreeMap<(&str, &str), &Span> =
         spans.iter().map(|span| ((span.trace.as_str(), span.id.as_str()), span)).collect();
     let mut shares: BTreeMap<String, (Share, BTreeMap<String, usize>)> = BTreeMap::new();
     let own = spans.iter().filter(|span| span.service().starts_with(&world.name));
+    let mut wrong = Vec::new();
     for span in own {
         let parent = ids.get(&(span.trace.as_str(), span.parent.as_str()));
         if span.kind == SERVER {
@@ -213,9 +214,14 @@ fn check(world: &World, spans: &[Span]) -> BTreeMap<String, (Share, BTreeMap<Str
         match (parent, cause) {
             (Some(parent), Some(cause)) => {
                 assert_eq!((parent.kind, parent.service()), (SERVER, span.service()), "{span:#?}");
-                assert_eq!(name(parent), cause, "a wrong parent: {span:#?} {parent:#?}");
+                if name(parent) != cause {
+                    wrong.push(line(span, parent));
+                }
             }
-            (Some(parent), None) => panic!("nobody asked for it: {span:#?} {parent:#?}"),
+            (Some(parent), None) => {
+                wrong.push(line(span, parent));
+                continue;
+            }
             (None, Some(_)) => assert!(span.parent.is_empty(), "whose? {span:#?}"),
             (None, None) => {
                 assert!(span.parent.is_empty(), "whose? {span:#?}");
@@ -230,7 +236,20 @@ fn check(world: &World, spans: &[Span]) -> BTreeMap<String, (Share, BTreeMap<Str
         let how = ["steth.link.method", "steth.link.missing"].map(|key| span.text(key)).concat();
         *missing.entry(how).or_default() += 1;
     }
-    shares
+    print(&shares);
+    assert!(wrong.is_empty(), "{} wrong parents:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn line(span: &Span, parent: &Span) -> String {
+    format!(
+        "{} by {}: {} under {}, begun {} us after it, ended {} us before it",
+        span.service(),
+        span.text("steth.link.method"),
+        name(span),
+        name(parent),
+        (i128::from(span.start) - i128::from(parent.start)) / 1000,
+        (i128::from(parent.end) - i128::from(span.end)) / 1000,
+    )
 }
 
 fn print(shares: &BTreeMap<String, (Share, BTreeMap<String, usize>)>) {
@@ -289,7 +308,7 @@ fn no_call_is_given_to_a_request_it_was_not_made_for() -> Result<()> {
         own.filter(|span| span.kind == SERVER && !name(span).contains('.')).count()
     };
     let spans = collector.spans_when(|spans| front(spans) >= total)?;
-    print(&check(&world, &spans));
+    check(&world, &spans);
     assert!(front(&spans) >= total, "{} of {total}\n{}", front(&spans), agent.log());
     Ok(())
 }

@@ -12,8 +12,8 @@
 //! loop later. Besides:
 //!
 //! - a run in which another request is answered says nothing;
-//! - nor does one behind a read in the same stretch that nothing was written for, while there are other
-//!   requests in hand: what it caused may be what is sent now;
+//! - nor does one behind a read in the same stretch that nothing was written for, or that belongs to no
+//!   request: what it caused may be what is sent now;
 //! - every other request in hand waits for a call of its own, or was not touched since the thread slept
 //!   last (where one thread does everything), or is another thread's (where threads were seen to
 //!   keep what they read).
@@ -139,6 +139,8 @@ struct Run {
     /// Another request was answered in it.
     mixed: bool,
     wrote: bool,
+    /// It stands behind a read whose effect was not seen, in the same stretch.
+    unclear: bool,
     last: Timestamp,
 }
 
@@ -252,8 +254,9 @@ impl Machine {
         thread.last = event.time;
         if event.tid != 0 {
             let (calls, answers, mixed, wrote) = (Vec::new(), None, false, false);
-            let last = event.time;
-            thread.run = Some(Run { number, of, behind, calls, answers, mixed, wrote, last });
+            let (last, unclear) = (event.time, thread.silent);
+            thread.run =
+                Some(Run { number, of, behind, calls, answers, mixed, wrote, unclear, last });
         }
         if let Some(run) = before {
             self.close(&run);
@@ -275,11 +278,11 @@ impl Machine {
         let (idle, alone) = (self.hand.is_empty(), self.hand.len() == 1);
         let told = self.run(event).map(|run| {
             run.wrote = true;
-            (run.number, run.of.filter(|_| !run.mixed), run.behind)
+            (run.number, run.of.filter(|_| !run.mixed), run.behind, run.unclear)
         });
         let mut of = Err(if idle { Missing::Idle } else { Missing::Cause });
-        if let Some((_, Some(owner), _)) = told {
-            of = if alone || self.others_wait(owner, tid, stretch) {
+        if let Some((_, Some(owner), _, unclear)) = told {
+            of = if !unclear && (alone || self.others_wait(owner, tid, stretch)) {
                 Ok(owner)
             } else {
                 Err(Missing::Ambiguous)
@@ -288,7 +291,7 @@ impl Machine {
         if idle && self.loose.len() < LOOSE {
             self.loose.insert(place);
         }
-        let (run, _, behind) = told.unwrap_or_default();
+        let (run, _, behind, _) = told.unwrap_or_default();
         if let Ok(owner) = of {
             if let Some(run) = self.run(event) {
                 run.calls.push(id);
@@ -316,7 +319,7 @@ impl Machine {
 
     /// Whether nobody but `owner` can have sent what `tid` sends.
     fn others_wait(&self, owner: Id, tid: u32, stretch: u32) -> bool {
-        if self.threads.get(&tid).is_none_or(|thread| thread.silent) || self.hand.len() > OTHERS {
+        if self.hand.len() > OTHERS {
             return false;
         }
         let own = self.held.get(&owner).is_some_and(|held| held.tid == tid);
@@ -389,7 +392,8 @@ impl Machine {
     /// A run is over: if a request was answered in it behind the answer of a call that is its own, the
     /// circle is closed.
     fn close(&mut self, run: &Run) {
-        let (Some(of), Some(mut last), false) = (run.answers, run.behind, run.mixed) else {
+        let (Some(of), Some(mut last), false) = (run.answers, run.behind, run.mixed || run.unclear)
+        else {
             return;
         };
         let mut runs = Vec::new();
