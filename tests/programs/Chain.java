@@ -91,7 +91,7 @@ public class Chain {
                     } catch (InterruptedException stop) {
                         return;
                     }
-                    ask(new Call(upstream, "/l/b" + n));
+                    ask(new Call(upstream, "/" + arguments[1] + "/b" + n));
                 }
             });
             own.setDaemon(true);

@@ -1,6 +1,7 @@
 // One link of a chain of services, as chain.py says. node chain.js UPSTREAM BACKGROUND PORT
 const http = require("http");
-const [upstream, background, port] = process.argv.slice(2).map(Number);
+const background = process.argv[3];
+const [upstream, port] = [process.argv[2], process.argv[4]].map(Number);
 const agent = new http.Agent({ keepAlive: true });
 
 const ask = (port, path) =>
@@ -43,7 +44,7 @@ server.listen(port, "127.0.0.1", 256);
 const own = async () => {
   for (let n = 0; ; n++) {
     await pause(2 + Math.random() * 6);
-    await ask(upstream, `/l/b${n}`);
+    await ask(upstream, `/${background}/b${n}`);
   }
 };
-if (background) own();
+if (background !== "0") own();

@@ -1,7 +1,7 @@
 """One link of a chain of services: what it sends for a request is named after it, `/KIND/ID` -> `/KIND/ID.N`.
 
 chain.py MODE UPSTREAM BACKGROUND PORT, MODE one of threads, prefork, asyncio. BACKGROUND not 0: it
-makes calls of its own all the time, named `/l/bN`. UPSTREAM 0: it only answers."""
+makes calls of its own all the time, named `/BACKGROUND/bN`. UPSTREAM 0: it only answers."""
 
 import asyncio
 import http.client
@@ -14,7 +14,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
-MODE, UPSTREAM, BACKGROUND, PORT = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+MODE, UPSTREAM, BACKGROUND, PORT = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 
 
 def plan(kind, name):
@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
 def background():
     for n in itertools.count():
         time.sleep(random.uniform(0.002, 0.008))
-        ask(UPSTREAM, "/l/b%d" % n)
+        ask(UPSTREAM, "/%s/b%d" % (BACKGROUND, n))
 
 
 # An event loop.
@@ -127,11 +127,11 @@ async def answer(reader, writer):
 async def on_its_own():
     for n in itertools.count():
         await asyncio.sleep(random.uniform(0.002, 0.008))
-        await fetch(UPSTREAM, "/l/b%d" % n)
+        await fetch(UPSTREAM, "/%s/b%d" % (BACKGROUND, n))
 
 
 async def loop():
-    own = asyncio.create_task(on_its_own()) if BACKGROUND else None
+    own = asyncio.create_task(on_its_own()) if BACKGROUND != "0" else None
     server = await asyncio.start_server(answer, "127.0.0.1", PORT, backlog=256)
     await server.serve_forever()
     del own
@@ -145,10 +145,10 @@ elif MODE == "prefork":
     workers = [os.fork() for _ in range(1)]
     while all(workers) and len(workers) < 8:
         workers.append(os.fork())
-    if BACKGROUND and not all(workers):
+    if BACKGROUND != "0" and not all(workers):
         threading.Thread(target=background, daemon=True).start()
     server.serve_forever()
 else:
-    if BACKGROUND:
+    if BACKGROUND != "0":
         threading.Thread(target=background, daemon=True).start()
     ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()

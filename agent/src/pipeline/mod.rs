@@ -92,7 +92,7 @@ impl Sink for Next<'_> {
         }
     }
 
-    fn begun(&mut self, begun: &Begun) {
+    fn begun(&mut self, begun: &Begun<'_>) {
         if let Some(trace) = &mut self.trace {
             trace.begun(begun);
         }

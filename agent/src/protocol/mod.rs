@@ -158,13 +158,15 @@ pub struct Opened {
 
 /// A request that has begun and is not over.
 #[derive(Clone, Copy, Debug)]
-pub struct Begun {
+pub struct Begun<'a> {
     /// The connection.
     pub conn: ConnId,
     /// The process.
     pub pid: Pid,
     /// Its side.
     pub role: Role,
+    /// The request target's path.
+    pub path: &'a str,
     /// When its first byte had crossed.
     pub begun: Timestamp,
     /// The other end.
@@ -173,11 +175,11 @@ pub struct Begun {
     pub course: Course,
 }
 
-impl Begun {
+impl<'a> Begun<'a> {
     /// What is known of an exchange that is not over.
-    pub fn of(exchange: &Exchange<'_>) -> Self {
-        let Exchange { conn, pid, role, begun, peer, course, .. } = *exchange;
-        Self { conn, pid, role, begun, peer, course }
+    pub fn of(exchange: &Exchange<'a>) -> Self {
+        let Exchange { conn, pid, role, path, begun, peer, course, .. } = *exchange;
+        Self { conn, pid, role, path, begun, peer, course }
     }
 }
 
@@ -216,7 +218,7 @@ pub trait Sink {
     /// An exchange ended.
     fn exchange(&mut self, exchange: &Exchange<'_>);
     /// A sweep shows an exchange that is not over.
-    fn begun(&mut self, begun: &Begun) {
+    fn begun(&mut self, begun: &Begun<'_>) {
         let _ = begun;
     }
     /// The kernel side should treat the connection so from here on.

@@ -178,7 +178,7 @@ impl Trace {
     }
 
     /// A sweep shows an exchange that is not over.
-    pub fn begun(&mut self, begun: &Begun) {
+    pub fn begun(&mut self, begun: &Begun<'_>) {
         self.causes.begun(begun);
     }
 

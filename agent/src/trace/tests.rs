@@ -35,17 +35,18 @@ pub(super) fn config() -> Config {
 
 /// A request that a test tells about.
 #[derive(Clone)]
-pub(super) struct Ask {
-    pub(super) entity: u32,
-    pub(super) conn: u64,
-    pub(super) role: Role,
-    pub(super) head: String,
-    pub(super) status: Option<u16>,
-    pub(super) fault: Option<Fault>,
-    pub(super) times: (u64, u64),
-    pub(super) peer: Peer,
-    pub(super) position: u64,
-    pub(super) cut: bool,
+pub(in crate::trace) struct Ask {
+    pub(in crate::trace) entity: u32,
+    pub(in crate::trace) conn: u64,
+    pub(in crate::trace) role: Role,
+    pub(in crate::trace) head: String,
+    pub(in crate::trace) status: Option<u16>,
+    pub(in crate::trace) fault: Option<Fault>,
+    pub(in crate::trace) times: (u64, u64),
+    pub(in crate::trace) peer: Peer,
+    pub(in crate::trace) position: u64,
+    pub(in crate::trace) cut: bool,
+    pub(in crate::trace) course: Course,
 }
 
 pub(super) const CLIENT_PORT: u16 = 40_000;
@@ -56,7 +57,7 @@ fn peer(address: [u8; 4], port: u16, local_port: u16) -> Peer {
 }
 
 /// A server's side of a GET of `path`.
-pub(super) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
+pub(in crate::trace) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
     Ask {
         entity: 2,
         conn: 2,
@@ -68,11 +69,12 @@ pub(super) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
         peer: peer([127, 0, 0, 1], CLIENT_PORT, SERVER_PORT),
         position: 0,
         cut: false,
+        course: Course::default(),
     }
 }
 
 /// The client's side of the same.
-pub(super) fn asked(path: &str, status: u16, times: (u64, u64)) -> Ask {
+pub(in crate::trace) fn asked(path: &str, status: u16, times: (u64, u64)) -> Ask {
     Ask {
         entity: 1,
         conn: 1,
@@ -91,38 +93,55 @@ pub(super) fn tell(trace: &mut Trace, ask: &Ask) {
     tell_with(trace, ask, Some("/items/{id}"), None);
 }
 
+impl Ask {
+    /// As it waits in the window.
+    pub(in crate::trace) fn pending(&self) -> Pending {
+        let wanted = Wanted { bytes: 64, more: &[] };
+        self.exchange(|exchange| Pending::new(EntityId(self.entity), exchange, &wanted, 64))
+    }
+
+    fn exchange<T>(&self, then: impl FnOnce(&Exchange<'_>) -> T) -> T {
+        let ask = self;
+        let mut words = ask.head.split(' ');
+        let method = Method::of(words.next().unwrap_or_default());
+        let target = words.next().unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default();
+        let host = ask.head.lines().find_map(|line| line.strip_prefix("Host: "));
+        let authority = host.map(|host| {
+            let (host, port) =
+                host.split_once(':').map_or((host, None), |(h, p)| (h, p.parse().ok()));
+            Authority { host, port }
+        });
+        let exchange = Exchange {
+            conn: ConnId(ask.conn),
+            pid: Pid(ask.entity),
+            role: ask.role,
+            method,
+            path,
+            authority,
+            version: Some(Version::Http11),
+            status: ask.status,
+            fault: ask.fault,
+            begun: Timestamp(ask.times.0),
+            ended: Timestamp(ask.times.1),
+            request_body: 3,
+            response_body: 5,
+            peer: ask.peer,
+            lines: Lines::new(ask.head.as_bytes(), ask.cut),
+            position: Some(ask.position),
+            course: ask.course,
+        };
+        then(&exchange)
+    }
+}
+
 fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u64>) {
-    let mut words = ask.head.split(' ');
-    let method = Method::of(words.next().unwrap_or_default());
-    let target = words.next().unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default();
-    let host = ask.head.lines().find_map(|line| line.strip_prefix("Host: "));
-    let authority = host.map(|host| {
-        let (host, port) = host.split_once(':').map_or((host, None), |(h, p)| (h, p.parse().ok()));
-        Authority { host, port }
-    });
-    let exchange = Exchange {
-        conn: ConnId(ask.conn),
-        pid: Pid(ask.entity),
-        role: ask.role,
-        method,
-        path,
-        authority,
-        version: Some(Version::Http11),
-        status: ask.status,
-        fault: ask.fault,
-        begun: Timestamp(ask.times.0),
-        ended: Timestamp(ask.times.1),
-        request_body: 3,
-        response_body: 5,
-        peer: ask.peer,
-        lines: Lines::new(ask.head.as_bytes(), ask.cut),
-        position: Some(ask.position),
-        course: Course::default(),
-    };
     let route = route.filter(|_| ask.role == Role::Server);
     let route = route.map(|text| Route { text: text.into(), template: false });
-    trace.observe(EntityId(ask.entity), &exchange, (RouteId::NONE, route), || usual.map(Nanos));
+    ask.exchange(|exchange| {
+        let usual = || usual.map(Nanos);
+        trace.observe(EntityId(ask.entity), exchange, (RouteId::NONE, route), usual);
+    });
 }
 
 /// One line a span, without ids that are random: who, name, parent's name, then chosen attributes.

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var upstream, background, port int
+var upstream, port int
 
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 
@@ -95,12 +95,12 @@ func number(text string) int {
 }
 
 func main() {
-	upstream, background, port = number(os.Args[1]), number(os.Args[2]), number(os.Args[3])
-	if background != 0 {
+	upstream, port = number(os.Args[1]), number(os.Args[3])
+	if background := os.Args[2]; background != "0" {
 		go func() {
 			for n := 0; ; n++ {
 				time.Sleep(time.Duration(2000+rand.Intn(6000)) * time.Microsecond)
-				ask(upstream, fmt.Sprintf("/l/b%d", n))
+				ask(upstream, fmt.Sprintf("/%s/b%d", background, n))
 			}
 		}()
 	}

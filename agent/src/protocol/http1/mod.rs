@@ -406,6 +406,7 @@ fn tell(conn: ConnId, talk: &Conversation, sink: &mut impl Sink) {
             conn,
             pid: open.pid,
             role: talk.role,
+            path: &open.path,
             begun: open.begun,
             peer: talk.peer,
             course: course(open.hand, &answering),

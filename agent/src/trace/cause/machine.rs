@@ -12,15 +12,19 @@
 //! loop later. Besides:
 //!
 //! - a run in which another request is answered says nothing;
-//! - nor does one behind a read in the same stretch that nothing was written for, or that belongs to no
-//!   request: what it caused may be what is sent now;
+//! - nor does one behind a read of another request's in the same stretch that nothing was written for, or
+//!   of nobody's: what it caused may be what is sent now;
 //! - every other request in hand waits for a call of its own, or was not touched since the thread slept
 //!   last (where one thread does everything), or is another thread's (where threads were seen to
 //!   keep what they read).
 //!
 //! Calls that one run made at once are answered in any order and only the last is followed by the
-//! request's answer: the others go with it where the request was the only one in hand, and where
-//! nothing was ever sent to their place without one.
+//! request's answer: the others go with it where the request was the only one in hand.
+//!
+//! What a program sends on its own account (a timer, a queue that it drains) can fall into a run, and be
+//! answered in the nick of time, as if it were the request's. It shows itself by falling outside of runs
+//! as well: calls of a [`Kind`] of which one ever did are not linked by slices, nor are the first few of
+//! any kind.
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,12 +39,17 @@ use crate::trace::window::At;
 const OTHERS: usize = 512;
 /// Answers in a row, each by the thread that read its request, until threads are taken to keep theirs.
 const STEADY: u32 = 64;
-/// Places that are called without a request in hand.
-const LOOSE: usize = 1024;
+/// Kinds of calls that are known of a process.
+const KINDS: usize = 1024;
+/// Calls of a kind until it is known well enough.
+const OFTEN: u32 = 4;
 /// After so long a run is over, whatever the thread does.
 const RUN: Nanos = Nanos(100_000_000);
 /// For so long what is over is remembered.
 const OVER: Nanos = Nanos(1_000_000_000);
+
+/// Calls that are alike: where they go to, and a hash of what they ask for.
+pub(super) type Kind = ([u8; 16], u16, u64);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +79,8 @@ pub(super) struct Event {
     pub(super) waits: bool,
     /// The thread that opened the connection for it; 0 if none did.
     pub(super) opened: u32,
-    /// Where a call goes to.
-    pub(super) place: ([u8; 16], u16),
+    /// What kind of call it is.
+    pub(super) kind: Kind,
     /// Where the exchange is in the window, if it is there already.
     pub(super) at: Option<At>,
 }
@@ -114,15 +123,15 @@ struct Call {
     linked: bool,
     why: Missing,
     over: Option<Timestamp>,
-    place: ([u8; 16], u16),
+    kind: Kind,
 }
 
 #[derive(Debug, Default)]
 struct Thread {
     stretch: u32,
     run: Option<Run>,
-    /// Nothing was written for a read in this stretch.
-    silent: bool,
+    /// Whose reads nothing was written for in this stretch.
+    silent: Vec<Option<Id>>,
     /// Requests it has read and not done with.
     holds: Vec<Id>,
     last: Timestamp,
@@ -144,6 +153,16 @@ struct Run {
     last: Timestamp,
 }
 
+impl Run {
+    /// Whose read it stood behind, if that may still have an effect that nobody has seen.
+    fn unsettled(&self, held: &HashMap<Id, Held>) -> Option<Option<Id>> {
+        let Some(of) = self.of else { return Some(None) };
+        // One of several answers that it waits for has no effect alone.
+        let waits = held.get(&of).is_some_and(|held| held.calling > 0);
+        (!self.wrote && !waits).then_some(Some(of))
+    }
+}
+
 /// One process.
 #[derive(Debug, Default)]
 pub(super) struct Machine {
@@ -153,7 +172,8 @@ pub(super) struct Machine {
     /// These, and those that were a moment ago.
     held: HashMap<Id, Held>,
     calls: HashMap<Id, Call>,
-    loose: HashSet<([u8; 16], u16)>,
+    /// How many calls of each kind were sent in runs; none once one was sent outside.
+    kinds: HashMap<Kind, Option<u32>>,
     /// The thread that has done everything so far, and whether there was a second one.
     only: Option<u32>,
     many: bool,
@@ -242,19 +262,20 @@ impl Machine {
     fn begin_run(&mut self, event: &Event, of: Option<Id>, behind: Option<Id>) {
         self.runs += 1;
         let number = self.runs;
-        let thread = self.threads.entry(event.tid).or_default();
+        let Self { threads, held, .. } = self;
+        let thread = threads.entry(event.tid).or_default();
         let before = thread.run.take();
         if thread.stretch == event.stretch {
-            let unsettled = |run: &Run| !run.wrote || run.of.is_none();
-            thread.silent |= before.as_ref().is_some_and(unsettled);
+            thread.silent.extend(before.as_ref().and_then(|run| run.unsettled(held)));
         } else {
-            thread.silent = false;
+            thread.silent.clear();
         }
         thread.stretch = event.stretch;
         thread.last = event.time;
         if event.tid != 0 {
             let (calls, answers, mixed, wrote) = (Vec::new(), None, false, false);
-            let (last, unclear) = (event.time, thread.silent);
+            let last = event.time;
+            let unclear = thread.silent.iter().any(|silent| silent.is_none() || *silent != of);
             thread.run =
                 Some(Run { number, of, behind, calls, answers, mixed, wrote, unclear, last });
         }
@@ -274,7 +295,7 @@ impl Machine {
 
     /// A call is sent, or a connection opened for it: whose run is it?
     fn calls(&mut self, event: &Event) {
-        let Event { id, tid, stretch, place, at, .. } = *event;
+        let Event { id, tid, stretch, kind, at, .. } = *event;
         let (idle, alone) = (self.hand.is_empty(), self.hand.len() == 1);
         let told = self.run(event).map(|run| {
             run.wrote = true;
@@ -288,8 +309,10 @@ impl Machine {
                 Err(Missing::Ambiguous)
             };
         }
-        if idle && self.loose.len() < LOOSE {
-            self.loose.insert(place);
+        if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
+            let known = self.kinds.entry(kind).or_insert(Some(0));
+            let bound = !idle && told.is_some();
+            *known = known.filter(|_| bound).map(|known| known.saturating_add(1));
         }
         let (run, _, behind, _) = told.unwrap_or_default();
         if let Ok(owner) = of {
@@ -312,7 +335,7 @@ impl Machine {
             linked: false,
             why: of.err().unwrap_or(Missing::Cause),
             over: None,
-            place,
+            kind,
         };
         self.calls.insert(id, call);
     }
@@ -407,13 +430,16 @@ impl Machine {
         let Some(held) = self.held.get(&of) else { return };
         for id in &held.calls {
             let Some(call) = self.calls.get(id) else { continue };
-            let beside = call.alone && call.answered && !self.loose.contains(&call.place);
+            let beside = call.alone && call.answered;
             if call.of == Some(of) && beside && runs.contains(&call.run) && !circle.contains(id) {
                 circle.push(*id);
             }
         }
         for id in circle {
-            self.link(id, of, By::Slice);
+            let kind = self.calls.get(&id).and_then(|call| self.kinds.get(&call.kind));
+            if kind.copied().flatten().is_some_and(|known| known > OFTEN) {
+                self.link(id, of, By::Slice);
+            }
         }
     }
 
@@ -490,7 +516,7 @@ impl Machine {
         }
         for thread in self.threads.values_mut() {
             thread.run = None;
-            thread.silent = true;
+            thread.silent.push(None);
         }
     }
 
@@ -500,7 +526,7 @@ impl Machine {
         for thread in self.threads.values_mut() {
             if thread.run.as_ref().is_some_and(|run| until.since(run.last) >= RUN) {
                 let run = thread.run.take();
-                thread.silent |= run.as_ref().is_some_and(|run| !run.wrote);
+                thread.silent.extend(run.as_ref().and_then(|run| run.unsettled(&self.held)));
                 closed.extend(run);
             }
         }

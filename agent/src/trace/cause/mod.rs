@@ -8,10 +8,9 @@
 mod machine;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::link::Missing;
 use super::pending::Pending;
@@ -19,7 +18,7 @@ use super::span::By;
 use super::window::At;
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::protocol::{Begun, Course, Role};
-use machine::{Event, Machine, Step};
+use machine::{Event, Kind, Machine, Step};
 
 /// Steps that wait for a sweep, at most; beyond that all that waits is given up.
 const STEPS: usize = 1 << 20;
@@ -77,7 +76,7 @@ struct Shown {
 struct Known<'a> {
     role: Role,
     begun: Timestamp,
-    peer: &'a Peer,
+    kind: Kind,
     course: &'a Course,
     at: Option<At>,
 }
@@ -85,8 +84,9 @@ struct Known<'a> {
 impl Causes {
     /// An exchange has come into the window at `at`.
     pub(super) fn add(&mut self, at: At, pending: &Pending) {
-        let Pending { conn, pid, role, begun, ended, peer, course, .. } = pending;
-        let known = Known { role: *role, begun: *begun, peer, course, at: Some(at) };
+        let Pending { conn, pid, role, begun, ended, peer, course, path, .. } = pending;
+        let kind = kind(peer, path);
+        let known = Known { role: *role, begun: *begun, kind, course, at: Some(at) };
         let place = (*conn, *begun);
         let next = Id(self.next);
         let process = self.process(*pid);
@@ -107,11 +107,11 @@ impl Causes {
     }
 
     /// A sweep shows an exchange that is not over.
-    pub(super) fn begun(&mut self, begun: &Begun) {
+    pub(super) fn begun(&mut self, begun: &Begun<'_>) {
         let known = Known {
             role: begun.role,
             begun: begun.begun,
-            peer: &begun.peer,
+            kind: kind(&begun.peer, begun.path),
             course: &begun.course,
             at: None,
         };
@@ -181,6 +181,10 @@ impl Causes {
             *waiting = waiting.saturating_sub(ready);
             let ready = process.steps.drain(..ready);
             if process.roles != [true; 2] {
+                // Who serves nobody asks for itself.
+                let asked =
+                    ready.filter(|step| step.role == Role::Client && step.step == Step::Over);
+                missing.extend(asked.filter_map(|step| Some((step.at?, Missing::Idle))));
                 continue;
             }
             let machine = &mut process.machine;
@@ -251,6 +255,15 @@ impl Process {
     }
 }
 
+/// Which calls are alike: to the same place, for paths that differ where there are digits.
+fn kind(peer: &Peer, path: &str) -> Kind {
+    let mut hasher = DefaultHasher::new();
+    for part in path.split('/') {
+        if part.bytes().any(|b| b.is_ascii_digit()) { "0" } else { part }.hash(&mut hasher);
+    }
+    (peer.address, peer.port, hasher.finish())
+}
+
 fn event(known: &Known<'_>, id: Id, step: Step) -> Event {
     Event {
         time: known.begun,
@@ -261,7 +274,7 @@ fn event(known: &Known<'_>, id: Id, step: Step) -> Event {
         stretch: 0,
         waits: known.course.steps.waits,
         opened: known.course.steps.opened.map_or(0, |opened| opened.by),
-        place: (known.peer.address, known.peer.port),
+        kind: known.kind,
         at: known.at,
     }
 }
