@@ -130,6 +130,8 @@ fn agent(collector: &Collector) -> Result<Agent> {
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
         ("OTEL_TRACES_SAMPLER", "always_on"),
         ("OTEL_BSP_SCHEDULE_DELAY", "300"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "500000"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
         ("STETH_TRACES_PER_SERVICE", "100000"),
         ("STETH_TRACES_TOTAL", "1000000"),
         ("STETH_TRACES_WINDOW", "3s"),
@@ -259,13 +261,23 @@ fn print(shares: &BTreeMap<String, (Share, BTreeMap<String, usize>)>) {
     }
 }
 
+/// Spans of requests that clients sent to the services `fronts`.
+fn asked(world: &World, spans: &[Span], fronts: &[String]) -> usize {
+    let fronts: Vec<String> = fronts.iter().map(|of| world.service(of)).collect();
+    let front = spans.iter().filter(|span| {
+        let own = fronts.iter().any(|front| front == span.service());
+        own && span.kind == SERVER && !name(span).contains('.')
+    });
+    front.count()
+}
+
 #[test]
 fn no_call_is_given_to_a_request_it_was_not_made_for() -> Result<()> {
     let Some(collector) = Collector::start("causes-collector")? else { return Ok(()) };
     let mut world = World::new("causes")?;
     let leaf = world.start(Go, "leaf", 0, "0")?;
-    let wanted = std::env::var("STETH_CHAINS_ONLY").unwrap_or_default();
-    let mut fronts = Vec::new();
+    let mut agent = agent(&collector)?;
+    let (mut total, mut fronts) = (0, Vec::new());
     for (runtime, of) in [
         (Threads, "threads"),
         (Prefork, "prefork"),
@@ -282,37 +294,72 @@ fn no_call_is_given_to_a_request_it_was_not_made_for() -> Result<()> {
             Threads | Prefork | Jvm => &["0", "l"],
             _ => &["0", "l", "b"],
         };
-        for own in owns.iter().filter(|_| of.starts_with(&wanted)) {
-            let of = format!("{of}-{}", own.replace('0', ""));
-            fronts.push((runtime, world.start(runtime, &of, leaf, own)?));
-        }
-    }
-    let mut agent = agent(&collector)?;
-    let mut total = 0;
-    for (runtime, port) in &fronts {
-        let kinds: &[&str] = match runtime {
-            Nginx => &["l", "f"],
-            // Its few workers would wait for each other.
-            Prefork => &["c", "q", "p", "r", "d"],
-            _ => &["c", "q", "p", "s", "r", "d"],
-        };
-        total += load(*port, "one", 1, 120, kinds)?;
-        total += load(*port, "plain", 1, 60, &kinds[..1])?;
-        if *runtime != Prefork {
-            total += load(*port, "few", 4, 60, kinds)?;
-            total += load(*port, "many", 50, 8, kinds)?;
-            total += load(*port, "flat", 50, 6, &kinds[..1])?;
+        for own in owns {
+            let of = if *own == "0" { of.to_owned() } else { format!("{of}-own-{own}") };
+            let port = world.start(runtime, &of, leaf, own)?;
+            let kinds: &[&str] = match runtime {
+                Nginx => &["l", "f"],
+                // Its few workers would wait for each other.
+                Prefork => &["c", "q", "p", "r", "d"],
+                _ => &["c", "q", "p", "s", "r", "d"],
+            };
+            total += load(port, "one", 1, 60, kinds)?;
+            total += load(port, "plain", 1, 40, &kinds[..1])?;
+            if runtime != Prefork {
+                total += load(port, "few", 4, 30, kinds)?;
+                total += load(port, "many", 50, 6, kinds)?;
+                total += load(port, "flat", 50, 4, &kinds[..1])?;
+            }
+            fronts.push(of);
+            // Only the leaf goes on.
+            world.programs.truncate(1);
         }
     }
     let (status, _) = agent.terminate()?;
     assert!(status.success(), "{}", agent.log());
-    let front = |spans: &[Span]| {
-        let own = spans.iter().filter(|span| span.service().starts_with(&world.name));
-        let front = own.filter(|span| span.kind == SERVER && !span.service().ends_with("leaf"));
-        front.filter(|span| name(span).contains('x') && !name(span).contains('.')).count()
-    };
-    let spans = collector.spans_when(|spans| front(spans) >= total)?;
+    let spans = collector.spans_when(|spans| asked(&world, spans, &fronts) >= total)?;
     check(&world, &spans);
-    assert!(front(&spans) == total, "{} of {total}\n{}", front(&spans), agent.log());
+    assert_eq!(asked(&world, &spans, &fronts), total, "{}", agent.log());
+    Ok(())
+}
+
+#[test]
+fn a_chain_of_five_runtimes_is_one_trace_where_its_links_are_found() -> Result<()> {
+    let Some(collector) = Collector::start("chain-collector")? else { return Ok(()) };
+    let mut world = World::new("chain")?;
+    let last = world.start(Jvm, "5-jvm", 0, "0")?;
+    let fourth = world.start(Go, "4-go", last, "0")?;
+    let third = world.start(Node, "3-node", fourth, "0")?;
+    let second = world.start(Threads, "2-threads", third, "0")?;
+    let front = world.start(Nginx, "1-nginx-kept", second, "0")?;
+    let mut agent = agent(&collector)?;
+    let mut total = load(front, "one", 1, 200, &["c"])?;
+    total += load(front, "many", 50, 20, &["c"])?;
+    let (status, _) = agent.terminate()?;
+    assert!(status.success(), "{}", agent.log());
+    let fronts = ["1-nginx-kept".to_owned()];
+    let whole = |spans: &[Span]| {
+        let last = spans.iter().filter(|span| span.service() == world.service("5-jvm"));
+        asked(&world, spans, &fronts) + last.count()
+    };
+    let spans = collector.spans_when(|spans| whole(spans) >= 2 * total)?;
+    check(&world, &spans);
+    let mut traces: BTreeMap<&str, usize> = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.service().starts_with(&world.name)) {
+        *traces.entry(&span.trace).or_default() += 1;
+    }
+    for tag in ["one", "many"] {
+        let own = spans
+            .iter()
+            .filter(|span| span.service() == world.service("1-nginx-kept") && span.kind == SERVER);
+        let of = own.filter(|span| name(span).starts_with(tag)).map(|span| traces[&*span.trace]);
+        let sizes = of.fold(BTreeMap::new(), |mut sizes: BTreeMap<usize, usize>, size| {
+            *sizes.entry(size).or_default() += 1;
+            sizes
+        });
+        println!("{tag}: traces by spans, of 9: {sizes:?}");
+        assert!(sizes.keys().all(|size| *size <= 9), "strangers in one trace");
+    }
+    assert_eq!(whole(&spans), 2 * total, "{}", agent.log());
     Ok(())
 }

@@ -22,9 +22,9 @@
 //! request's answer: the others go with it where the request was the only one in hand.
 //!
 //! What a program sends on its own account (a timer, a queue that it drains) can fall into a run, and be
-//! answered in the nick of time, as if it were the request's. It shows itself by falling outside of runs
-//! as well: calls of a [`Kind`] of which one ever did are not linked by slices, nor are the first few of
-//! any kind.
+//! answered in the nick of time, as if it were the request's. It shows itself when no request is in hand:
+//! calls of a [`Kind`] of which one was sent then are not linked by slices for a long time. Nor are those
+//! of a kind of which more than a few fall outside of runs, nor the first few of any kind.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,6 +39,12 @@ use crate::trace::window::At;
 const OTHERS: usize = 512;
 /// Answers in a row, each by the thread that read its request, until threads are taken to keep theirs.
 const STEADY: u32 = 64;
+/// Of so many calls of a kind one may be sent outside of a run: a lock or a page may make a thread sleep.
+const SELDOM: u32 = 8;
+/// For so long a kind is taken to be sent by the program itself.
+const OWN: Nanos = Nanos(300_000_000_000);
+/// After so long of a process's life, what was begun before it was watched is over.
+const NEW: Nanos = Nanos(1_000_000_000);
 /// Kinds of calls that are known of a process.
 const KINDS: usize = 1024;
 /// Calls of a kind until it is known well enough.
@@ -126,6 +132,25 @@ struct Call {
     kind: Kind,
 }
 
+/// How calls of a kind are sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habit {
+    /// So many in runs.
+    within: u32,
+    /// So many outside of any.
+    outside: u32,
+    /// The last time that one was sent with no request in hand.
+    own: Option<Timestamp>,
+}
+
+impl Habit {
+    /// Whether such a call can be taken for a request's.
+    fn serves(&self, now: Timestamp) -> bool {
+        let own = self.own.is_some_and(|own| now.since(own) < OWN);
+        !own && self.within > OFTEN && self.outside.saturating_mul(SELDOM) <= self.within
+    }
+}
+
 #[derive(Debug, Default)]
 struct Thread {
     stretch: u32,
@@ -172,8 +197,9 @@ pub(super) struct Machine {
     /// These, and those that were a moment ago.
     held: HashMap<Id, Held>,
     calls: HashMap<Id, Call>,
-    /// How many calls of each kind were sent in runs; none once one was sent outside.
-    kinds: HashMap<Kind, Option<u32>>,
+    kinds: HashMap<Kind, Habit>,
+    /// When the first thing was seen of it.
+    since: Option<Timestamp>,
     /// The thread that has done everything so far, and whether there was a second one.
     only: Option<u32>,
     many: bool,
@@ -190,6 +216,7 @@ pub(super) struct Machine {
 impl Machine {
     /// The next step of the process.
     pub(super) fn step(&mut self, event: &Event) {
+        self.since.get_or_insert(event.time);
         if event.tid != 0 {
             self.many |= self.only.is_some_and(|only| only != event.tid);
             self.only = self.only.or(Some(event.tid));
@@ -309,10 +336,16 @@ impl Machine {
                 Err(Missing::Ambiguous)
             };
         }
+        let new = self.since.is_none_or(|since| event.time.since(since) < NEW);
         if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
-            let known = self.kinds.entry(kind).or_insert(Some(0));
-            let bound = !idle && told.is_some();
-            *known = known.filter(|_| bound).map(|known| known.saturating_add(1));
+            let habit = self.kinds.entry(kind).or_default();
+            if idle {
+                habit.own = if new { habit.own } else { Some(event.time) };
+            } else if told.is_some() {
+                habit.within = habit.within.saturating_add(1);
+            } else {
+                habit.outside = habit.outside.saturating_add(1);
+            }
         }
         let (run, _, behind, _) = told.unwrap_or_default();
         if let Ok(owner) = of {
@@ -436,8 +469,8 @@ impl Machine {
             }
         }
         for id in circle {
-            let kind = self.calls.get(&id).and_then(|call| self.kinds.get(&call.kind));
-            if kind.copied().flatten().is_some_and(|known| known > OFTEN) {
+            let habit = self.calls.get(&id).and_then(|call| self.kinds.get(&call.kind));
+            if habit.is_some_and(|habit| habit.serves(run.last)) {
                 self.link(id, of, By::Slice);
             }
         }

@@ -286,6 +286,9 @@ fn event_loop(
     let mut stretch = 1;
     if own {
         // It shows itself when nothing is in hand.
+        let first = script.reads((A, 0));
+        script.answers(first, (A, 0));
+        script.now += 2_000_000_000;
         let call = script.calls((A, 0), None);
         script.answers(call, (A, 0));
     }
