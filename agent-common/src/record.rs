@@ -160,8 +160,10 @@ pub struct Pair {
     pub answer_head: u16,
     /// Last bytes known of the answer, as many as [`Pair::tail_len`] says, right-aligned.
     pub tail_len: u8,
+    /// 1 if the call that read the ask's first bytes would have waited for them.
+    pub waits: u8,
     /// Keeps the layout free of holes.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 4],
     /// See `tail_len`.
     pub tail: [u8; 8],
     /// The connection; never used again.
@@ -182,6 +184,27 @@ pub struct Pair {
     pub ask: Turn,
     /// What was answered; zero if nothing was.
     pub answer: Turn,
+    /// How it came about.
+    pub steps: Steps,
+}
+
+/// What links an exchange to the one that caused it: which stretch of which thread its steps fell in. A
+/// stretch is what a thread does between two sleeps; how often it had slept is the stretch's number.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Steps {
+    /// When connect began; 0 if the socket was accepted, or that was not seen.
+    pub opened: u64,
+    /// The thread that called connect.
+    pub opened_tid: u32,
+    /// How often it had slept then.
+    pub opened_sleeps: u32,
+    /// How often the thread that moved the ask's first bytes had slept by then.
+    pub ask_sleeps: u32,
+    /// The same of the answer's.
+    pub answer_sleeps: u32,
 }
 
 /// Bytes of one call, for connections that are followed call by call.
@@ -196,8 +219,8 @@ pub struct Segment {
     pub flags: u8,
     /// [`Direction`].
     pub direction: u8,
-    /// Keeps the layout free of holes.
-    pub reserved: u8,
+    /// 1 if the call would have waited for bytes to read.
+    pub waits: u8,
     /// Bytes that follow this header.
     pub len: u16,
     /// Keeps the layout free of holes.
@@ -220,8 +243,8 @@ pub struct Segment {
     pub tid: u32,
     /// The other end.
     pub peer: Peer,
-    /// Keeps the layout free of holes.
-    pub reserved3: u32,
+    /// How often it had slept by then.
+    pub sleeps: u32,
 }
 
 /// A socket ended that had no open exchange to say it.

@@ -82,8 +82,8 @@ pub struct TaskOffsets {
     pub live: u32,
     /// `task_struct.signal`
     pub signal: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// `task_struct.nvcsw`
+    pub voluntary: u32,
 }
 
 /// Where a system call's number and arguments stand in `pt_regs`: the one place that knows the

@@ -104,6 +104,8 @@ unsafe fn by_call(regs: *const u8, ret: u64) {
         }
         conn.unix = u8::from(unix);
         conn.call.direction = call.direction;
+        // Whether the socket waits is behind a walk that nothing else asks for.
+        conn.call.waits = 0;
         conn.call.n = if call.messages {
             if unix || conn.pair.conn == 0 {
                 maps::count(Counter::Unseen, 1);

@@ -7,7 +7,7 @@
 
 use agent_common::{
     counter::Counter,
-    record::{Direction, Kind, Peer, flag},
+    record::{Direction, Kind, Peer, Steps, flag},
     settings::ABSENT,
 };
 use aya_ebpf::{
@@ -32,6 +32,8 @@ const AF_INET6: u16 = 10;
 pub(crate) const IPPROTO_TCP: u16 = 6;
 const SOCK_STREAM: u16 = 1;
 pub(crate) const MSG_PEEK: i32 = 2;
+/// The call does not wait, because the socket does not or the caller said so.
+pub(crate) const MSG_DONTWAIT: i32 = 0x40;
 
 pub(crate) const IN: u8 = Direction::In as u8;
 pub(crate) const OUT: u8 = Direction::Out as u8;
@@ -41,7 +43,7 @@ pub(crate) const OUT: u8 = Direction::Out as u8;
 pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
     let (ret, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     if ret > 0 && flags & MSG_PEEK == 0 && spare::take() {
-        typed(ctx.arg(0), IN, ret);
+        typed(ctx.arg(0), IN, ret, flags);
     }
     0
 }
@@ -51,7 +53,7 @@ pub(crate) fn sock_recv(ctx: BtfTracePointContext) -> i32 {
 pub(crate) fn sock_send(ctx: BtfTracePointContext) -> i32 {
     let ret: i32 = ctx.arg(1);
     if ret > 0 && spare::take() {
-        typed(ctx.arg(0), OUT, ret);
+        typed(ctx.arg(0), OUT, ret, MSG_DONTWAIT);
     }
     0
 }
@@ -67,7 +69,7 @@ pub(crate) fn tcp_recv(ctx: FExitContext) -> i32 {
         _ => (argument::<24>(at), argument::<32>(at)),
     };
     if ret > 0 && flags & MSG_PEEK == 0 {
-        typed(ctx.arg(0), IN, ret);
+        typed(ctx.arg(0), IN, ret, flags);
     }
     0
 }
@@ -89,7 +91,7 @@ fn argument<const AT: u32>(context: *const u8) -> i32 {
 pub(crate) fn tcp_send(ctx: FExitContext) -> i32 {
     let ret: i32 = ctx.arg(3);
     if ret > 0 {
-        typed(ctx.arg(0), OUT, ret);
+        typed(ctx.arg(0), OUT, ret, MSG_DONTWAIT);
     }
     0
 }
@@ -99,7 +101,7 @@ pub(crate) fn tcp_send(ctx: FExitContext) -> i32 {
 pub(crate) fn tcp_page(ctx: FExitContext) -> i32 {
     let ret: i32 = ctx.arg(5);
     if ret > 0 {
-        typed(ctx.arg(0), OUT, ret);
+        typed(ctx.arg(0), OUT, ret, MSG_DONTWAIT);
     }
     0
 }
@@ -109,7 +111,7 @@ pub(crate) fn tcp_page(ctx: FExitContext) -> i32 {
 pub(crate) fn unix_recv(ctx: FExitContext) -> i32 {
     let (flags, ret): (i32, i32) = (ctx.arg(3), ctx.arg(4));
     if ret > 0 && flags & MSG_PEEK == 0 {
-        typed(sock_of(ctx.arg(0)), IN, ret);
+        typed(sock_of(ctx.arg(0)), IN, ret, flags);
     }
     0
 }
@@ -119,7 +121,7 @@ pub(crate) fn unix_recv(ctx: FExitContext) -> i32 {
 pub(crate) fn unix_send(ctx: FExitContext) -> i32 {
     let ret: i32 = ctx.arg(3);
     if ret > 0 {
-        typed(sock_of(ctx.arg(0)), OUT, ret);
+        typed(sock_of(ctx.arg(0)), OUT, ret, MSG_DONTWAIT);
     }
     0
 }
@@ -134,7 +136,7 @@ fn sock_of(socket: *const u8) -> *const u8 {
 
 /// Tiers 1 and 2: the socket is a pointer that the verifier knows.
 #[inline(always)]
-pub(crate) fn typed(sk: *const u8, direction: u8, ret: i32) {
+pub(crate) fn typed(sk: *const u8, direction: u8, ret: i32, flags: i32) {
     if sk.is_null() || !maps::is_on() {
         return;
     }
@@ -154,6 +156,7 @@ pub(crate) fn typed(sk: *const u8, direction: u8, ret: i32) {
         conn.unix = u8::from(unix);
         conn.call.direction = direction;
         conn.call.n = ret as u64;
+        conn.call.waits = u8::from(flags & MSG_DONTWAIT == 0);
         let regs: *const u8 = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u8;
         moved::<Typed>(conn, sk, regs);
     }
@@ -187,6 +190,7 @@ pub(crate) unsafe fn moved<M: Memory>(conn: &mut Conn, sk: *const u8, regs: *con
         let who = bpf_get_current_pid_tgid();
         conn.call.tgid = (who >> 32) as u32;
         conn.call.tid = who as u32;
+        conn.call.sleeps = sleeps::<M>();
         conn.call.seq = if conn.unix != 0 { [0, 0] } else { positions::<M>(sk) };
         if conn.pair.conn == 0 || conn.mode == CONNECTING {
             meet::<M>(conn, sk);
@@ -254,6 +258,7 @@ pub(crate) unsafe fn open<M: Memory>(
         conn.pair.kind = Kind::Pair as u8;
         conn.pair.flags = if unix { flag::UNIX } else { 0 };
         conn.pair.seq = 0;
+        conn.pair.steps = NO_STEPS;
         conn.pair.ask_tgid = tgid;
         conn.unix = u8::from(unix);
         conn.phase = 0;
@@ -272,6 +277,16 @@ pub(crate) unsafe fn open<M: Memory>(
     }
 }
 
+/// How often the current thread has slept; 0 where the kernel does not tell.
+#[inline(always)]
+pub(crate) unsafe fn sleeps<M: Memory>() -> u32 {
+    let at = maps::task().get(|t| &t.voluntary);
+    // SAFETY: a helper without arguments, whose result is what `M` reads from.
+    unsafe { if at == ABSENT { 0 } else { M::read(M::task(), at) } }
+}
+
+const NO_STEPS: Steps =
+    Steps { opened: 0, opened_tid: 0, opened_sleeps: 0, ask_sleeps: 0, answer_sleeps: 0 };
 const NO_PEER: Peer = Peer { address: [0; 16], port: 0, local_port: 0 };
 
 /// Both ends of a TCP socket.

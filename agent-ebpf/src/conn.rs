@@ -67,8 +67,12 @@ pub(crate) struct Call {
     pub(crate) flags: u8,
     /// 0 read, 1 written.
     pub(crate) direction: u8,
+    /// 1 if it would have waited for bytes to read.
+    pub(crate) waits: u8,
     /// Keeps the layout free of holes.
-    pub(crate) reserved: [u8; 6],
+    pub(crate) reserved: u8,
+    /// How often the thread had slept.
+    pub(crate) sleeps: u32,
 }
 
 /// There are no ids.

@@ -215,7 +215,7 @@ unsafe fn header(at: *mut Segment, conn: &Conn, len: u64) {
         (*at).kind = Kind::Segment as u8;
         (*at).flags = conn.call.flags;
         (*at).direction = conn.call.direction;
-        (*at).reserved = 0;
+        (*at).waits = conn.call.waits;
         (*at).len = len as u16;
         (*at).reserved2 = 0;
         (*at).conn = conn.pair.conn;
@@ -227,7 +227,7 @@ unsafe fn header(at: *mut Segment, conn: &Conn, len: u64) {
         (*at).other_time = if out { conn.last[0] } else { conn.last[1] };
         (*at).tgid = conn.call.tgid;
         (*at).tid = conn.call.tid;
-        (*at).reserved3 = 0;
+        (*at).sleeps = conn.call.sleeps;
         (*at).peer = conn.pair.peer;
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     conn::{ANSWERING, BLIND, CONNECTING, Conn, FOLLOW, FULL, IDLE, NO_IDS, OFF, PAIRS},
     debug::debug,
     emit, hands,
-    kread::{Memory, Typed},
+    kread::{Memory, Probed, Typed},
     maps,
 };
 
@@ -163,8 +163,11 @@ unsafe fn changed(conn: &mut Conn, sk: *const u8, old: i32, new: i32) {
         let time = bpf_ktime_get_ns();
         let seq = capture::positions::<Typed>(sk);
         if new == TCP_SYN_SENT {
-            let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-            capture::open::<Typed>(conn, sk, false, time, tgid, seq);
+            let who = bpf_get_current_pid_tgid();
+            capture::open::<Typed>(conn, sk, false, time, (who >> 32) as u32, seq);
+            conn.pair.steps.opened = time;
+            conn.pair.steps.opened_tid = who as u32;
+            conn.pair.steps.opened_sleeps = capture::sleeps::<Probed>();
             if conn.mode != OFF {
                 conn.mode = CONNECTING;
                 conn.last[1] = time;

@@ -3,7 +3,8 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{
-    bpf_probe_read_kernel, bpf_probe_read_user, bpf_skc_to_tcp_sock,
+    bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_user,
+    bpf_skc_to_tcp_sock,
 };
 
 /// How kernel memory is read: directly where the verifier knows the pointer's type, else probed.
@@ -13,6 +14,9 @@ pub(crate) trait Memory {
     /// # Safety
     /// For [`Typed`], `base` is a pointer whose type the verifier knows.
     unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T;
+
+    /// The current task.
+    unsafe fn task() -> *const u8;
 
     /// The `tcp_sock` that the TCP socket `sk` is; null if it is none.
     ///
@@ -31,6 +35,12 @@ impl Memory for Typed {
     unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T {
         // SAFETY: the verifier turns the load into one that cannot fault.
         unsafe { core::ptr::read_volatile(base.add(offset as usize).cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn task() -> *const u8 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_get_current_task_btf() as *const u8 }
     }
 
     #[inline(always)]
@@ -53,6 +63,12 @@ impl Memory for Probed {
             );
         }
         value
+    }
+
+    #[inline(always)]
+    unsafe fn task() -> *const u8 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_get_current_task() as *const u8 }
     }
 
     #[inline(always)]

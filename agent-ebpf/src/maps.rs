@@ -140,7 +140,7 @@ const NO_TASK: TaskOffsets = TaskOffsets {
     max_fds: ABSENT,
     live: ABSENT,
     signal: ABSENT,
-    reserved: 0,
+    voluntary: ABSENT,
 };
 const NO_WATCH: Watch = Watch {
     own: 0,

@@ -17,7 +17,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    capture::{self, IN, MSG_PEEK, OUT},
+    capture::{self, IN, MSG_DONTWAIT, MSG_PEEK, OUT},
     ends, maps,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) fn sock_recv_spare(ctx: BtfTracePointContext) -> i32 {
     let (ret, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     if ret > 0 && flags & MSG_PEEK == 0 && !was_taken() {
-        capture::typed(ctx.arg(0), IN, ret);
+        capture::typed(ctx.arg(0), IN, ret, flags);
     }
     0
 }
@@ -36,7 +36,7 @@ pub(crate) fn sock_recv_spare(ctx: BtfTracePointContext) -> i32 {
 pub(crate) fn sock_send_spare(ctx: BtfTracePointContext) -> i32 {
     let ret: i32 = ctx.arg(1);
     if ret > 0 && !was_taken() {
-        capture::typed(ctx.arg(0), OUT, ret);
+        capture::typed(ctx.arg(0), OUT, ret, MSG_DONTWAIT);
     }
     0
 }

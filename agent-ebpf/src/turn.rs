@@ -206,6 +206,8 @@ fn begin_ask(conn: &mut Conn) {
     conn.pair.answer_calls = 0;
     conn.pair.ask_tgid = conn.call.tgid;
     conn.pair.ask_tid = conn.call.tid;
+    conn.pair.waits = conn.call.waits;
+    conn.pair.steps.ask_sleeps = conn.call.sleeps;
     conn.pair.ask = Turn {
         start: start(conn),
         bytes: conn.call.n,
@@ -317,6 +319,7 @@ fn begin_answer(conn: &mut Conn) {
     conn.pair.answer_calls = 1;
     conn.pair.answer_tgid = conn.call.tgid;
     conn.pair.answer_tid = conn.call.tid;
+    conn.pair.steps.answer_sleeps = conn.call.sleeps;
     conn.pair.answer = Turn {
         start: start(conn),
         bytes: conn.call.n,

@@ -96,7 +96,8 @@ pub fn resolve(types: &Types) -> (SockOffsets, TaskOffsets, Vec<Missing>) {
         max_fds: "fdtable"."max_fds" Walk,
         live: "signal_struct"."live" Life,
         signal: "task_struct"."signal" Life,
-    } reserved: 0,);
+        voluntary: "task_struct"."nvcsw" Optional,
+    });
     (sock, task, missing)
 }
 

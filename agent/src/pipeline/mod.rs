@@ -14,7 +14,7 @@ use crate::event::{self, ConnId, Event, Malformed, Pid, Timestamp};
 use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::{Resource, ResourceMetrics, Scope, Snapshot};
 use crate::protocol::http1::{self, Http1};
-use crate::protocol::{Authority, Exchange, Fault, Role, Sink, Verdict};
+use crate::protocol::{Authority, Begun, Exchange, Fault, Role, Sink, Verdict};
 use crate::red::{self, Red};
 use crate::trace::{self, Trace};
 use crate::usage::Reading;
@@ -57,9 +57,9 @@ pub struct Pipeline {
     usage: Book,
     paths: Paths,
     verdicts: Vec<(ConnId, Verdict)>,
-    /// When the last sweep looked.
-    swept: Timestamp,
     counters: Counters,
+    /// Beginnings of the last sweep, and of the last whole one before it.
+    swept: [Timestamp; 2],
 }
 
 /// Where the HTTP/1 stage's results go.
@@ -93,6 +93,12 @@ impl Sink for Next<'_> {
         }
     }
 
+    fn begun(&mut self, begun: &Begun<'_>) {
+        if let Some(trace) = &mut self.trace {
+            trace.begun(begun);
+        }
+    }
+
     fn verdict(&mut self, conn: ConnId, verdict: Verdict) {
         self.verdicts.push((conn, verdict));
     }
@@ -111,8 +117,8 @@ impl Pipeline {
             usage: Book::new(config.usage),
             paths: config.paths,
             verdicts: Vec::new(),
-            swept: Timestamp::default(),
             counters: Counters::default(),
+            swept: [Timestamp::default(); 2],
         }
     }
 
@@ -176,7 +182,7 @@ impl Pipeline {
 
     /// A sweep begins: the rows that come as records until [`Pipeline::end_sweep`] are of one moment.
     pub fn begin_sweep(&mut self, now: Timestamp) {
-        self.swept = now;
+        self.swept[0] = now;
         self.http1.begin_sweep(now);
     }
 
@@ -191,6 +197,12 @@ impl Pipeline {
             filtered: &mut self.counters.filtered,
         };
         self.http1.end_sweep(&mut next);
+        // Records from before this sweep may still be on their way, those from before the last are not.
+        let [now, before] = self.swept;
+        self.swept = [now, now];
+        if let Some(trace) = &mut self.trace {
+            trace.complete(before);
+        }
         let Self { http1, entities, red, .. } = self;
         let active: Vec<_> = http1
             .in_flight()
@@ -220,7 +232,7 @@ impl Pipeline {
         for request in http1.in_flight() {
             if paths.watches(&request.path) && entities.watched(request.pid, request.since) {
                 let entity = entities.of(request.pid, request.since);
-                tell(trace, entity, &request.exchange(*swept));
+                tell(trace, entity, &request.exchange(swept[0]));
             }
         }
     }

@@ -127,6 +127,60 @@ pub struct Course {
     pub answered_by: u32,
     /// When the response's first bytes had crossed.
     pub answered: Option<Timestamp>,
+    /// What links it to the exchange that caused it.
+    pub steps: Steps,
+}
+
+/// In which stretches of its threads' time an exchange's steps fell. A stretch is what a thread does
+/// between two sleeps; how often it had slept is the stretch's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// The stretch of the thread that moved the request's first bytes.
+    pub asked: u32,
+    /// The stretch of the thread that moved the response's.
+    pub answered: u32,
+    /// The call that read the request's first bytes would have waited for them.
+    pub waits: bool,
+    /// The connection's connect, for its first exchange, where that was seen.
+    pub opened: Option<Opened>,
+}
+
+/// A connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// When it began.
+    pub at: Timestamp,
+    /// The thread that called it.
+    pub by: u32,
+    /// The stretch of that thread.
+    pub stretch: u32,
+}
+
+/// A request that has begun and is not over.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun<'a> {
+    /// The connection.
+    pub conn: ConnId,
+    /// The process.
+    pub pid: Pid,
+    /// Its side.
+    pub role: Role,
+    /// The request target's path.
+    pub path: &'a str,
+    /// When its first byte had crossed.
+    pub begun: Timestamp,
+    /// The other end.
+    pub peer: Peer,
+    /// As far as it has come.
+    pub course: Course,
+}
+
+impl<'a> Begun<'a> {
+    /// What is known of an exchange that is not over.
+    pub fn of(exchange: &Exchange<'a>) -> Self {
+        let Exchange { conn, pid, role, path, begun, peer, course, .. } = *exchange;
+        Self { conn, pid, role, path, begun, peer, course }
+    }
 }
 
 impl Method {
@@ -163,6 +217,10 @@ pub enum Verdict {
 pub trait Sink {
     /// An exchange ended.
     fn exchange(&mut self, exchange: &Exchange<'_>);
+    /// A sweep shows an exchange that is not over.
+    fn begun(&mut self, begun: &Begun<'_>) {
+        let _ = begun;
+    }
     /// The kernel side should treat the connection so from here on.
     fn verdict(&mut self, conn: ConnId, verdict: Verdict);
 }

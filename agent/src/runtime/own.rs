@@ -245,6 +245,7 @@ impl Own {
                 points: vec![
                     by(key::STETH_REASON, "malformed", counters.malformed),
                     by(key::STETH_REASON, "head_cut", counters.cut),
+                    by(key::STETH_REASON, "unordered", counters.unordered),
                 ],
             },
         ]

@@ -26,6 +26,8 @@ use crate::source::Table;
 use crate::trace;
 use crate::usage::{ProcKey, Reading};
 
+/// Sweeps while an exchange waits for the rest of its tree.
+const SWEEPS: u64 = 6;
 /// Records taken at once before anything else is looked at.
 const BATCH: usize = 16 * 1024;
 /// The wait after a batch that was not empty, and the longest wait when all are.
@@ -151,6 +153,9 @@ impl Turnstile {
         }
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
+        // What links spans must be known of long before they are judged.
+        let often = self.pipeline.trace().map(|trace| Nanos(trace.config().hold.0 / SWEEPS));
+        let mut next_sweep = often.map(|often| Timestamp(start.0 + often.0));
         let mut next_spans = self.pace.spans.map(|spans| after(start, spans));
         let mut next_look = self.pace.look.map(|look| after(start, look));
         // The first round is what later ones are compared with.
@@ -167,6 +172,10 @@ impl Turnstile {
             if now >= next_tick {
                 next_tick = Timestamp(now.0 + TICK.0);
                 self.tick(now);
+            }
+            if next_sweep.is_some_and(|due| now >= due) {
+                next_sweep = often.map(|often| Timestamp(now.0 + often.0));
+                self.sweep();
             }
             match heard {
                 Heard::Asked(Ask::Stop) | Heard::Deserted => break,

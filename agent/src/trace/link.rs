@@ -101,11 +101,15 @@ pub enum Missing {
     Unfinished,
     /// A span came from another host, but the head that may name its trace was not seen whole.
     Cut,
+    /// A client's: its process had no request in hand.
+    Idle,
+    /// A client's: it was judged before all that may have made it ask was known.
+    Unsettled,
 }
 
 impl Missing {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Cause,
         Self::Address,
         Self::Peer,
@@ -113,6 +117,8 @@ impl Missing {
         Self::Order,
         Self::Unfinished,
         Self::Cut,
+        Self::Idle,
+        Self::Unsettled,
     ];
 
     /// Its name as an attribute's value.
@@ -125,6 +131,8 @@ impl Missing {
             Self::Order => "out_of_order",
             Self::Unfinished => "unfinished",
             Self::Cut => "head_cut",
+            Self::Idle => "no_request",
+            Self::Unsettled => "unsettled",
         }
     }
 }

@@ -6,6 +6,7 @@
 //! ([`sampling`]). `seen = kept + left + waiting`, always.
 
 mod carried;
+mod cause;
 pub mod context;
 pub mod ids;
 mod link;
@@ -29,11 +30,12 @@ use crate::entity::EntityId;
 use crate::event::{Nanos, Pid, Timestamp};
 use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::Resource;
-use crate::protocol::{Exchange, Role, Wanted};
+use crate::protocol::{Begun, Exchange, Role, Wanted};
 use crate::red::route::RouteId;
 use crate::red::{Counted, Sample, label};
 use agent_common::record;
 use carried::Carried;
+use cause::Causes;
 use context::Found;
 use ids::{Ids, SpanId, TraceId};
 use link::{Links, Mate};
@@ -96,7 +98,7 @@ pub struct Counters {
     pub kept: [u64; Why::ALL.len()],
     /// Exchanges of which no span was kept, by why not.
     pub left: [u64; Left::ALL.len()],
-    /// Spans kept that were linked, by how.
+    /// Spans kept that have a parent, by how it was found.
     pub linked: [u64; By::ALL.len()],
     /// Spans kept that are roots, by why.
     pub roots: [u64; Missing::ALL.len()],
@@ -104,6 +106,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Heads that were not seen whole and showed no context.
     pub cut: u64,
+    /// Steps of exchanges that came too late, or waited too long, to be put in order.
+    pub unordered: u64,
     /// Exchanges judged before their time because the window was full.
     pub early: u64,
 }
@@ -125,6 +129,7 @@ pub struct Trace {
     window: Window,
     links: Links,
     carried: Carried,
+    causes: Causes,
     budget: Budget,
     kept: Vec<Span>,
     samples: Vec<(EntityId, Sample)>,
@@ -143,6 +148,7 @@ impl Trace {
             window: Window::default(),
             links: Links::default(),
             carried: Carried::default(),
+            causes: Causes::default(),
             kept: Vec::new(),
             samples: Vec::new(),
             hanging: Hanging::default(),
@@ -202,6 +208,7 @@ impl Trace {
         if pending.subject != Subject::Connect {
             pending.before = self.links.add(at, &mut pending, self.now);
             self.carried.add(at, &pending);
+            self.causes.add(at, &pending);
         }
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
@@ -209,6 +216,17 @@ impl Trace {
             self.counters.early += 1;
             self.judge(at);
         }
+    }
+
+    /// A sweep shows an exchange that is not over.
+    pub fn begun(&mut self, begun: &Begun<'_>) {
+        self.causes.begun(begun);
+    }
+
+    /// Everything that had begun before `until` has been told, here or by [`Trace::begun`].
+    pub fn complete(&mut self, until: Timestamp) {
+        self.causes.complete(until, self.window.first());
+        self.counters.unordered = self.causes.lost();
     }
 
     /// What is usual for a route, as it was some seconds ago.
@@ -258,6 +276,7 @@ impl Trace {
 
     /// Everything that waits is judged now: nothing more will come.
     pub fn finish(&mut self) {
+        self.complete(Timestamp(u64::MAX));
         while let Some((at, _)) = self.window.oldest() {
             self.judge(at);
         }
@@ -296,12 +315,26 @@ impl Trace {
             if let Mate::Is(other) = mate {
                 open.push(other);
             }
+            if tree.len() >= TREE {
+                break;
+            }
+            // What a call says of its trace itself goes before what is found out about it.
+            let silent = |at: &At| self.window.get(*at).is_some_and(|one| one.context.is_none());
+            if silent(&at)
+                && let Ok((parent, _)) = self.causes.parent(at)
+            {
+                open.push(parent);
+            }
+            open.extend(self.causes.children(at).iter().copied().filter(silent));
         }
+        let caused = tree.keys().map(|at| (*at, self.causes.parent(*at)));
+        let caused: BTreeMap<At, Result<(At, By), Missing>> = caused.collect();
         let mut members = Vec::with_capacity(tree.len());
         for (at, mate) in tree {
             if let Some(pending) = self.window.take(at) {
                 self.links.remove(at, &pending);
                 self.carried.remove(at, &pending);
+                self.causes.remove(at);
                 members.push((at, mate, pending));
             }
         }
@@ -346,7 +379,18 @@ impl Trace {
         }
         for (at, mate, pending) in &members {
             let Some((trace, id)) = ids.get(at).copied() else { continue };
-            let parent = parent(pending, *mate, trace, &ids);
+            let within = |of: &At| ids.get(of).filter(|(of, _)| *of == trace).map(|(_, id)| *id);
+            let parent = match parent(pending, *mate, trace, &ids) {
+                Err(Missing::Cause) => match caused.get(at) {
+                    Some(Ok((parent, by))) => {
+                        within(parent).map(|id| (id, *by)).ok_or(Missing::Unsettled)
+                    }
+                    Some(Err(missing)) => Err(*missing),
+                    None if pending.subject == Subject::Connect => Err(Missing::Cause),
+                    None => Err(Missing::Unsettled),
+                },
+                parent => parent,
+            };
             match parent {
                 Ok((_, by)) => count_at(&mut self.counters.linked, by as usize),
                 Err(missing) => count_at(&mut self.counters.roots, missing as usize),

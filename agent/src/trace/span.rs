@@ -89,11 +89,16 @@ pub enum By {
     Connection,
     /// By what came in a TCP option.
     Option,
+    /// By the thread that held one request alone when it called.
+    Thread,
+    /// By the slices of an event loop in which it was sent and answered.
+    Slice,
 }
 
 impl By {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Context, Self::Connection, Self::Option];
+    pub const ALL: [Self; 5] =
+        [Self::Context, Self::Connection, Self::Option, Self::Thread, Self::Slice];
 
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
@@ -101,6 +106,8 @@ impl By {
             Self::Context => "context",
             Self::Connection => "connection",
             Self::Option => "tcp_option",
+            Self::Thread => "thread",
+            Self::Slice => "slice",
         }
     }
 }

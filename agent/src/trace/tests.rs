@@ -39,17 +39,18 @@ pub(super) fn config() -> Config {
 
 /// A request that a test tells about.
 #[derive(Clone)]
-pub(super) struct Ask {
-    pub(super) entity: u32,
-    pub(super) conn: u64,
-    pub(super) role: Role,
-    pub(super) head: String,
-    pub(super) status: Option<u16>,
-    pub(super) fault: Option<Fault>,
-    pub(super) times: (u64, u64),
-    pub(super) peer: Peer,
-    pub(super) position: u64,
-    pub(super) cut: bool,
+pub(in crate::trace) struct Ask {
+    pub(in crate::trace) entity: u32,
+    pub(in crate::trace) conn: u64,
+    pub(in crate::trace) role: Role,
+    pub(in crate::trace) head: String,
+    pub(in crate::trace) status: Option<u16>,
+    pub(in crate::trace) fault: Option<Fault>,
+    pub(in crate::trace) times: (u64, u64),
+    pub(in crate::trace) peer: Peer,
+    pub(in crate::trace) position: u64,
+    pub(in crate::trace) cut: bool,
+    pub(in crate::trace) course: Course,
 }
 
 pub(super) const CLIENT_PORT: u16 = 40_000;
@@ -60,7 +61,7 @@ fn peer(address: [u8; 4], port: u16, local_port: u16) -> Peer {
 }
 
 /// A server's side of a GET of `path`.
-pub(super) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
+pub(in crate::trace) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
     Ask {
         entity: 2,
         conn: 2,
@@ -72,11 +73,12 @@ pub(super) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
         peer: peer([127, 0, 0, 1], CLIENT_PORT, SERVER_PORT),
         position: 0,
         cut: false,
+        course: Course::default(),
     }
 }
 
 /// The client's side of the same.
-pub(super) fn asked(path: &str, status: u16, times: (u64, u64)) -> Ask {
+pub(in crate::trace) fn asked(path: &str, status: u16, times: (u64, u64)) -> Ask {
     Ask {
         entity: 1,
         conn: 1,
@@ -93,6 +95,14 @@ pub(super) fn with(mut ask: Ask, headers: &str) -> Ask {
 
 pub(super) fn tell(trace: &mut Trace, ask: &Ask) {
     tell_with(trace, ask, Some("/items/{id}"), None);
+}
+
+impl Ask {
+    /// As it waits in the window.
+    pub(in crate::trace) fn pending(&self) -> Pending {
+        let wanted = Wanted { bytes: 64, more: &[] };
+        Pending::new(EntityId(self.entity), &exchange(self), &wanted, 64)
+    }
 }
 
 fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u64>) {
@@ -129,7 +139,7 @@ fn exchange(ask: &Ask) -> Exchange<'_> {
         peer: ask.peer,
         lines: Lines::new(ask.head.as_bytes(), ask.cut),
         position: Some(ask.position),
-        course: Course::default(),
+        course: ask.course,
     }
 }
 

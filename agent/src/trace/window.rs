@@ -92,6 +92,11 @@ impl Window {
         self.traces.get(&trace).into_iter().flatten().copied().take(most)
     }
 
+    /// The place of the one that has waited longest.
+    pub(super) fn first(&self) -> At {
+        At(self.first)
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.count

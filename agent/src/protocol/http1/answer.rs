@@ -66,7 +66,7 @@ impl Conversation {
             ending: None,
             asked: method.is_some(),
             pid: Some(cx.pid),
-            tid: cx.tid,
+            hand: cx.hand,
             begun: Some(first),
         };
         let tunnel = method == Some(Method::Connect) && matches!(answer.status, 200..=299);
@@ -111,7 +111,7 @@ impl Conversation {
                 version: None,
                 begun: since,
                 pid: cx.pid,
-                tid: cx.tid,
+                hand: cx.hand,
                 body: 0,
                 declared: None,
                 lines: Kept::default(),

@@ -21,7 +21,7 @@ use super::head;
 use crate::event::{ConnId, Peer, Pid, Timestamp};
 use crate::flow::{Capture, Stream};
 use crate::protocol::{
-    Authority, Course, Exchange, Fault, Kept, Method, Role, Sink, Verdict, Version,
+    Authority, Course, Exchange, Fault, Kept, Method, Role, Sink, Steps, Verdict, Version,
 };
 
 /// Bytes of one turn after which silence may mean more of it.
@@ -59,6 +59,31 @@ impl Side {
     }
 }
 
+/// A thread that moved bytes; 0 where it is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hand {
+    pub(super) tid: u32,
+    /// How often it had slept.
+    pub(super) sleeps: u32,
+    /// It would have waited for them.
+    pub(super) waits: bool,
+}
+
+/// What is known of an exchange between its begin and its end.
+pub(super) fn course(asked: Hand, answering: &Answering) -> Course {
+    Course {
+        asked_by: asked.tid,
+        answered_by: answering.hand.tid,
+        answered: answering.begun,
+        steps: Steps {
+            asked: asked.sleeps,
+            answered: answering.hand.sleeps,
+            waits: asked.waits,
+            opened: None,
+        },
+    }
+}
+
 /// A request that awaits its answer, or the end of it.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -69,8 +94,8 @@ pub(super) struct Open {
     pub(super) version: Option<Version>,
     pub(super) begun: Timestamp,
     pub(super) pid: Pid,
-    /// The thread that moved its first bytes; 0 where it is not known.
-    pub(super) tid: u32,
+    /// Who moved its first bytes.
+    pub(super) hand: Hand,
     pub(super) body: u64,
     /// The most that the body can be, where the head's end was not seen: what it said until there.
     pub(super) declared: Option<u64>,
@@ -102,8 +127,8 @@ pub(super) struct Answering {
     pub(super) asked: bool,
     /// The process that answers, where it is known.
     pub(super) pid: Option<Pid>,
-    /// The thread that moved its first bytes; 0 where it is not known.
-    pub(super) tid: u32,
+    /// Who moved its first bytes.
+    pub(super) hand: Hand,
     /// When they had crossed.
     pub(super) begun: Option<Timestamp>,
 }
@@ -113,8 +138,8 @@ pub(super) struct Cx<'a, S> {
     pub(super) conn: ConnId,
     /// The process that moved the bytes.
     pub(super) pid: Pid,
-    /// The thread that did; 0 where it is not known.
-    pub(super) tid: u32,
+    /// The thread that did.
+    pub(super) hand: Hand,
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) sink: &'a mut S,
@@ -464,11 +489,7 @@ impl Conversation {
             peer: self.peer,
             lines: open.lines.lines(),
             position: open.position,
-            course: Course {
-                asked_by: open.tid,
-                answered_by: answering.tid,
-                answered: answering.begun,
-            },
+            course: course(open.hand, &answering),
         });
     }
 

@@ -25,11 +25,11 @@ use agent_common::limit;
 use agent_common::record;
 
 use self::answer::Over;
-use self::conversation::{Conversation, Cx, Way};
+use self::conversation::{Conversation, Cx, Hand, Way, course};
 use self::memo::Memo;
 use self::pair::Judged;
 use self::sweep::{Shown, Sweep};
-use super::{Role, Sink, Wanted};
+use super::{Begun, Role, Sink, Wanted};
 use crate::event::{ConnId, Direction, End, Event, Pair, Pid, Segment, Timestamp, flag};
 use crate::flow::{Bounds, Capture, Table};
 
@@ -145,7 +145,15 @@ impl Http1 {
         let late = header.flags & flag::LATE != 0 && header.seq <= 1;
         let make = || Conversation::new(pair::role(header.flags), header.peer, late);
         let talk = conversations.entry(conn, now, make);
-        let mut cx = Cx { conn, pid: pair::pid(pair), tid: 0, limits, counters, sink, note: None };
+        let mut cx = Cx {
+            conn,
+            pid: pair::pid(pair),
+            hand: Hand::default(),
+            limits,
+            counters,
+            sink,
+            note: None,
+        };
         if !talk.followed && talk.next != 0 && talk.next != header.seq && !talk.opaque {
             talk.abandon(Count::LostSequence, &mut cx);
             *talk = Conversation::new(talk.role, talk.peer, false);
@@ -187,8 +195,8 @@ impl Http1 {
         talk.unix = header.flags & flag::UNIX != 0;
         let way = way(talk.role, segment.direction);
         let other = if way == Way::Ask { Way::Answer } else { Way::Ask };
-        let mut cx =
-            Cx { conn, pid: Pid(header.tgid), tid: header.tid, limits, counters, sink, note: None };
+        let hand = Hand { tid: header.tid, sleeps: header.sleeps, waits: header.waits != 0 };
+        let mut cx = Cx { conn, pid: Pid(header.tgid), hand, limits, counters, sink, note: None };
         talk.claim(other, header.other_end, Timestamp(header.other_time), &mut cx);
         let capture = Capture {
             start: header.start,
@@ -214,7 +222,15 @@ impl Http1 {
         self.sweep.forget(conn);
         let Self { limits, counters, conversations, .. } = self;
         let Some(mut talk) = conversations.remove(conn) else { return };
-        let mut cx = Cx { conn, pid: Pid(close.tgid), tid: 0, limits, counters, sink, note: None };
+        let mut cx = Cx {
+            conn,
+            pid: Pid(close.tgid),
+            hand: Hand::default(),
+            limits,
+            counters,
+            sink,
+            note: None,
+        };
         let [ends_in, ends_out] = close.end;
         let [last_in, last_out] = close.last;
         for (direction, end, last) in
@@ -259,6 +275,7 @@ impl Http1 {
             talk.mark.seen = true;
             if !talk.is_loose() {
                 // What came before decides what this pair is: it waits for its end.
+                tell(conn, talk, sink);
                 return self.sweep.note_all(conn, pair::pid(pair), talk);
             }
         }
@@ -267,11 +284,17 @@ impl Http1 {
         let (exchange, sure) = match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
-            Judged::Open(exchange) => return self.sweep.note(&exchange, seq, true, lines),
+            Judged::Open(exchange) => {
+                sink.begun(&Begun::of(&exchange));
+                return self.sweep.note(&exchange, seq, true, lines);
+            }
             Judged::Other if pair.ask.is_empty() => return self.sweep.recall(conn, seq),
             Judged::Other => return,
         };
         let shown = self.sweep.show(conn, seq, moved, sure);
+        if matches!(shown, Shown::Wait | Shown::Full) {
+            sink.begun(&Begun::of(&exchange));
+        }
         self.sweep.note(&exchange, seq, shown == Shown::Wait, lines);
         match shown {
             Shown::Report => {
@@ -291,8 +314,15 @@ impl Http1 {
         let conn = ConnId(progress.conn);
         let Self { limits, counters, conversations, .. } = self;
         let Some(talk) = conversations.get_mut(conn) else { return };
-        let mut cx =
-            Cx { conn, pid: Pid(progress.tgid), tid: 0, limits, counters, sink, note: None };
+        let mut cx = Cx {
+            conn,
+            pid: Pid(progress.tgid),
+            hand: Hand::default(),
+            limits,
+            counters,
+            sink,
+            note: None,
+        };
         let [ends_in, ends_out] = progress.end;
         let [last_in, last_out] = progress.last;
         let reached = [(ends_in, Timestamp(last_in)), (ends_out, Timestamp(last_out))];
@@ -331,7 +361,15 @@ impl Http1 {
             if talk.unix {
                 // Of a Unix socket this is the only sign of its end.
                 let time = talk.ask.stream.last().max(talk.answer.stream.last());
-                let mut cx = Cx { conn, pid: talk.pid, tid: 0, limits, counters, sink, note: None };
+                let mut cx = Cx {
+                    conn,
+                    pid: talk.pid,
+                    hand: Hand::default(),
+                    limits,
+                    counters,
+                    sink,
+                    note: None,
+                };
                 talk.close(Over { time, errno: 0 }, &mut cx);
             } else {
                 counters.add(Count::LostVanished, talk.queue.len());
@@ -340,6 +378,7 @@ impl Http1 {
         for (conn, talk) in conversations.iter().filter(|(_, talk)| talk.followed) {
             let pid = talk.queue.front().map_or(talk.pid, |open| open.pid);
             sweep.note_all(conn, pid, talk);
+            tell(conn, talk, sink);
         }
     }
 
@@ -364,6 +403,23 @@ impl Http1 {
     }
 }
 
+/// Tells the requests of a conversation that are not over.
+fn tell(conn: ConnId, talk: &Conversation, sink: &mut impl Sink) {
+    for (place, open) in talk.queue.iter().enumerate() {
+        // The answer in progress is the first's.
+        let answering = talk.answering.filter(|_| place == 0).unwrap_or_default();
+        sink.begun(&Begun {
+            conn,
+            pid: open.pid,
+            role: talk.role,
+            path: &open.path,
+            begun: open.begun,
+            peer: talk.peer,
+            course: course(open.hand, &answering),
+        });
+    }
+}
+
 /// Gives a pair's two turns to the machine, and its end.
 fn take_pair<S: Sink>(talk: &mut Conversation, pair: &Pair<'_>, cx: &mut Cx<'_, S>) {
     let header = pair.header;
@@ -376,6 +432,15 @@ fn take_pair<S: Sink>(talk: &mut Conversation, pair: &Pair<'_>, cx: &mut Cx<'_, 
         if turn.bytes == 0 && data.is_empty() {
             continue;
         }
+        let steps = header.steps;
+        cx.hand = match way {
+            Way::Ask => {
+                Hand { tid: header.ask_tid, sleeps: steps.ask_sleeps, waits: header.waits != 0 }
+            }
+            Way::Answer => {
+                Hand { tid: header.answer_tid, sleeps: steps.answer_sleeps, waits: false }
+            }
+        };
         let size = if handover { data.len() as u64 } else { pair::size(turn, data, room, over) };
         let capture = Capture {
             start: turn.start,

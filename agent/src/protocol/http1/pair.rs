@@ -1,13 +1,13 @@
 //! A pair judged by itself: the way nearly all exchanges take. Nothing is kept, nothing allocated.
 
-use agent_common::limit;
+use agent_common::{limit, record};
 
 use super::body::{Body, Took};
 use super::fault;
 use super::head::{Answer, Head, Request};
 use super::memo::Memo;
 use crate::event::{ConnId, End, Pair, Pid, Timestamp, Turn, flag};
-use crate::protocol::{Course, Exchange, Method, Role};
+use crate::protocol::{Course, Exchange, Method, Opened, Role, Steps};
 
 /// What a pair is when nothing of its connection has to be remembered.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +116,7 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
             asked_by: header.ask_tid,
             answered_by: if unanswered { 0 } else { header.answer_tid },
             answered: (!unanswered).then_some(Timestamp(header.answer.first)),
+            steps: steps(header),
         },
     };
     if unanswered {
@@ -123,6 +124,22 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
         return Judged::Open(failed);
     }
     answered(pair, &request, exchange, memo)
+}
+
+fn steps(header: &record::Pair) -> Steps {
+    let record::Steps { opened, opened_tid, opened_sleeps, ask_sleeps, answer_sleeps } =
+        header.steps;
+    let connected = header.seq == 1 && opened != 0 && header.flags & flag::SERVER == 0;
+    Steps {
+        asked: ask_sleeps,
+        answered: answer_sleeps,
+        waits: header.waits != 0,
+        opened: connected.then_some(Opened {
+            at: Timestamp(opened),
+            by: opened_tid,
+            stretch: opened_sleeps,
+        }),
+    }
 }
 
 /// The end of a stream takes a place in its numbering: see [`size`].

@@ -176,7 +176,7 @@ impl Conversation {
                 version: request.version,
                 begun,
                 pid: cx.pid,
-                tid: cx.tid,
+                hand: cx.hand,
                 body: 0,
                 declared: None,
                 lines: cx

@@ -303,7 +303,7 @@ impl Sweep {
                     version: open.version,
                     body: open.body,
                     position: open.position,
-                    course: Course { asked_by: open.tid, ..Course::default() },
+                    course: Course { asked_by: open.hand.tid, ..Course::default() },
                 });
             }
         }

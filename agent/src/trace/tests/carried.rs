@@ -102,7 +102,7 @@ fn both_ends_on_one_host_are_joined_through_any_ports() {
         check(
             &[carried(1, OUT, 0), carried(2, IN, 0)],
             &asks,
-            &["1 Client GET root - cause_unknown", "2 Server GET /items/{id} under 1 tcp_option -"],
+            &["1 Client GET root - no_request", "2 Server GET /items/{id} under 1 tcp_option -"],
         );
     }
 }
@@ -116,7 +116,7 @@ fn two_that_carry_different_ids_are_not_one() {
         &[other, carried(2, IN, 0)],
         &[client, server],
         &[
-            "1 Client GET root - cause_unknown",
+            "1 Client GET root - no_request",
             &format!("2 Server GET /items/{{id}} {SENT} tcp_option -"),
         ],
     );

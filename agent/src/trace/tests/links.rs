@@ -19,7 +19,7 @@ fn both_ends_of_a_connection_are_one_trace() {
     let (client, server) = (asked("/items/1", 200, (10, 50)), served("/items/1", 200, (20, 40)));
     check(
         &[client.clone(), server.clone()],
-        &["1 Client GET root - cause_unknown", "2 Server GET /items/{id} under 1 connection -"],
+        &["1 Client GET root - no_request", "2 Server GET /items/{id} under 1 connection -"],
     );
     let (spans, _) = spans(config(), &[client, server]);
     assert_eq!(spans[0].trace, spans[1].trace);
@@ -45,7 +45,7 @@ fn a_context_in_the_head_is_the_parent_of_the_first_span_that_has_it() {
 fn what_does_not_fit_stays_apart() {
     let client = asked("/items/1", 200, (10, 50));
     let server = served("/items/1", 200, (20, 40));
-    let root = "1 Client GET root - cause_unknown";
+    let root = "1 Client GET root - no_request";
     let apart = |server: Ask, why: &str| {
         check(
             &[client.clone(), server],
@@ -83,8 +83,8 @@ fn two_that_fit_join_nobody() {
     check(
         &[client.clone(), twin(client.clone(), 11), server.clone(), twin(server.clone(), 12)],
         &[
-            "1 Client GET root - cause_unknown",
-            "11 Client GET root - cause_unknown",
+            "1 Client GET root - no_request",
+            "11 Client GET root - no_request",
             "12 Server GET /items/{id} root - ambiguous",
             "2 Server GET /items/{id} root - ambiguous",
         ],
@@ -93,8 +93,8 @@ fn two_that_fit_join_nobody() {
     check(
         &[client.clone(), twin(client, 11), server],
         &[
-            "1 Client GET root - cause_unknown",
-            "11 Client GET root - cause_unknown",
+            "1 Client GET root - no_request",
+            "11 Client GET root - no_request",
             "2 Server GET /items/{id} root - ambiguous",
         ],
     );
@@ -111,7 +111,7 @@ fn a_connection_that_was_joined_is_joined_with_no_third() {
     tell(&mut trace, &served("/a", 200, (6020, 6040)));
     trace.finish();
     let spans = trace.take();
-    let expect = "1 Client GET root - cause_unknown\n1 Client GET root - cause_unknown\n\
+    let expect = "1 Client GET root - no_request\n1 Client GET root - unsettled\n\
                   2 Server GET /items/{id} root - out_of_order\n\
                   2 Server GET /items/{id} under 1 connection -";
     assert_eq!(told(&spans, &[METHOD, MISSING]), expect);

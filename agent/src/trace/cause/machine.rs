@@ -1,0 +1,585 @@
+//! The rules of evidence, over the steps of one process in the order they happened.
+//!
+//! **By the thread.** A thread that waits for a request's bytes inside the call that reads them does
+//! nothing else: what it sends from there until it has written the answer itself, without having read
+//! another request, it sends for that one.
+//!
+//! **By the slice.** In an event loop, a *run* is what a thread writes behind a read, before it reads
+//! again or sleeps. A call is taken for a request's only if both ends of it say so: it was sent in the
+//! run behind the request's own first bytes (or behind the answer of a call that is the request's), and
+//! the request's answer was written in the run behind the call's answer (or that of a call made in that
+//! run, and so on). Either alone may be chance: a timer that was due, a task that ran a turn of the
+//! loop later. Besides:
+//!
+//! - a run in which another request is answered says nothing;
+//! - nor does one behind a read of another request's in the same stretch that nothing was written for, or
+//!   of nobody's: what it caused may be what is sent now;
+//! - every other request in hand waits for a call of its own, or was not touched since the thread slept
+//!   last (where one thread does everything), or is another thread's (where threads were seen to
+//!   keep what they read).
+//!
+//! Calls that one run made at once are answered in any order and only the last is followed by the
+//! request's answer: the others go with it where the request was the only one in hand.
+//!
+//! What a program sends on its own account (a timer, a queue that it drains) can fall into a run, and be
+//! answered in the nick of time, as if it were the request's. It shows itself when no request is in hand:
+//! calls of a [`Kind`] of which one was sent then are not linked by slices for a long time. Nor are those
+//! of a kind of which more than a few fall outside of runs, nor the first few of any kind.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Id;
+use crate::event::{Nanos, Timestamp};
+use crate::protocol::Role;
+use crate::trace::link::Missing;
+use crate::trace::span::By;
+use crate::trace::window::At;
+
+/// Others in hand that are looked at for one call.
+const OTHERS: usize = 512;
+/// Answers in a row, each by the thread that read its request, until threads are taken to keep theirs.
+const STEADY: u32 = 64;
+/// Of so many calls of a kind one may be sent outside of a run: a lock or a page may make a thread sleep.
+const SELDOM: u32 = 8;
+/// For so long a kind is taken to be sent by the program itself.
+const OWN: Nanos = Nanos(300_000_000_000);
+/// After so long of a process's life, what was begun before it was watched is over.
+const NEW: Nanos = Nanos(1_000_000_000);
+/// Kinds of calls that are known of a process.
+const KINDS: usize = 1024;
+/// Calls of a kind until it is known well enough.
+const OFTEN: u32 = 4;
+/// After so long a run is over, whatever the thread does.
+const RUN: Nanos = Nanos(100_000_000);
+/// For so long what is over is remembered.
+const OVER: Nanos = Nanos(1_000_000_000);
+
+/// Calls that are alike: where they go to, and a hash of what they ask for.
+pub(super) type Kind = ([u8; 16], u16, u64);
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// A connection was opened for it.
+    Opened,
+    /// Its first bytes crossed.
+    Asked,
+    /// Its answer's first bytes crossed.
+    Answered,
+    /// Its answer's last bytes crossed, or its connection ended.
+    Over,
+}
+
+/// One step of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) time: Timestamp,
+    pub(super) id: Id,
+    pub(super) role: Role,
+    pub(super) step: Step,
+    /// 0 where it is not known.
+    pub(super) tid: u32,
+    /// How often the thread had slept.
+    pub(super) stretch: u32,
+    /// The request was read by a call that would have waited.
+    pub(super) waits: bool,
+    /// The thread that opened the connection for it; 0 if none did.
+    pub(super) opened: u32,
+    /// What kind of call it is.
+    pub(super) kind: Kind,
+    /// Where the exchange is in the window, if it is there already.
+    pub(super) at: Option<At>,
+}
+
+/// A request in hand.
+#[derive(Debug)]
+struct Held {
+    at: Option<At>,
+    /// The thread and the stretch it was touched in last.
+    touched: (u32, u32),
+    /// Who read it.
+    tid: u32,
+    waits: bool,
+    /// Its thread has read another meanwhile.
+    shared: bool,
+    answered: bool,
+    /// Its thread held it alone from end to end.
+    kept: bool,
+    over: Option<Timestamp>,
+    /// Its calls that are under way.
+    calling: u32,
+    /// What its thread sent meanwhile.
+    sent: Vec<Id>,
+    /// What was sent in runs of its own.
+    calls: Vec<Id>,
+}
+
+#[derive(Debug)]
+struct Call {
+    at: Option<At>,
+    /// Whose run it was sent in.
+    of: Option<Id>,
+    /// The run.
+    run: u64,
+    /// The call whose answer that run stood behind.
+    behind: Option<Id>,
+    /// The request was the only one in hand.
+    alone: bool,
+    answered: bool,
+    linked: bool,
+    why: Missing,
+    over: Option<Timestamp>,
+    kind: Kind,
+}
+
+/// How calls of a kind are sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habit {
+    /// So many in runs.
+    within: u32,
+    /// So many outside of any.
+    outside: u32,
+    /// The last time that one was sent with no request in hand.
+    own: Option<Timestamp>,
+}
+
+impl Habit {
+    /// Whether such a call can be taken for a request's.
+    fn serves(&self, now: Timestamp) -> bool {
+        let own = self.own.is_some_and(|own| now.since(own) < OWN);
+        !own && self.within > OFTEN && self.outside.saturating_mul(SELDOM) <= self.within
+    }
+}
+
+#[derive(Debug, Default)]
+struct Thread {
+    stretch: u32,
+    run: Option<Run>,
+    /// Whose reads nothing was written for in this stretch.
+    silent: Vec<Option<Id>>,
+    /// Requests it has read and not done with.
+    holds: Vec<Id>,
+    last: Timestamp,
+}
+
+#[derive(Debug)]
+struct Run {
+    number: u64,
+    of: Option<Id>,
+    /// The call whose answer was read.
+    behind: Option<Id>,
+    calls: Vec<Id>,
+    answers: Option<Id>,
+    /// Another request was answered in it.
+    mixed: bool,
+    wrote: bool,
+    /// It stands behind a read whose effect was not seen, in the same stretch.
+    unclear: bool,
+    last: Timestamp,
+}
+
+impl Run {
+    /// Whose read it stood behind, if that may still have an effect that nobody has seen.
+    fn unsettled(&self, held: &HashMap<Id, Held>) -> Option<Option<Id>> {
+        let Some(of) = self.of else { return Some(None) };
+        // One of several answers that it waits for has no effect alone.
+        let waits = held.get(&of).is_some_and(|held| held.calling > 0);
+        (!self.wrote && !waits).then_some(Some(of))
+    }
+}
+
+/// One process.
+#[derive(Debug, Default)]
+pub(super) struct Machine {
+    threads: HashMap<u32, Thread>,
+    /// Requests in hand: not over.
+    hand: HashSet<Id>,
+    /// These, and those that were a moment ago.
+    held: HashMap<Id, Held>,
+    calls: HashMap<Id, Call>,
+    kinds: HashMap<Kind, Habit>,
+    /// When the first thing was seen of it.
+    since: Option<Timestamp>,
+    /// The thread that has done everything so far, and whether there was a second one.
+    only: Option<u32>,
+    many: bool,
+    steady: u32,
+    runs: u64,
+    /// Links of exchanges of which one is not in the window yet.
+    unbound: Vec<(Id, Id, By)>,
+    /// What was found out: child, parent.
+    pub(super) links: Vec<(At, At, By)>,
+    /// What was not, and why.
+    pub(super) missing: Vec<(At, Missing)>,
+}
+
+impl Machine {
+    /// The next step of the process.
+    pub(super) fn step(&mut self, event: &Event) {
+        self.since.get_or_insert(event.time);
+        if event.tid != 0 {
+            self.many |= self.only.is_some_and(|only| only != event.tid);
+            self.only = self.only.or(Some(event.tid));
+        }
+        match (event.role, event.step) {
+            (Role::Server, Step::Asked) => self.reads_request(event),
+            (Role::Server, Step::Answered) => self.writes_answer(event),
+            (Role::Server, Step::Over) => self.request_over(event.id, event.time),
+            (Role::Client, Step::Opened) => self.calls(event),
+            (Role::Client, Step::Asked) => {
+                if event.opened == 0 {
+                    self.calls(event);
+                }
+                self.sends(event);
+            }
+            (Role::Client, Step::Answered) => self.reads_answer(event),
+            (Role::Client, Step::Over) => self.call_over(event.id, event.time),
+            (Role::Server, Step::Opened) => {}
+        }
+    }
+
+    fn reads_request(&mut self, event: &Event) {
+        let Event { id, tid, stretch, waits, at, .. } = *event;
+        let Self { threads, held, .. } = self;
+        let thread = threads.entry(tid).or_default();
+        let mut shared = tid == 0;
+        thread.holds.retain(|other| {
+            let other = held.get_mut(other).filter(|other| !other.answered);
+            if let Some(other) = other {
+                other.shared = true;
+                shared = true;
+                return true;
+            }
+            false
+        });
+        thread.holds.push(id);
+        self.hand.insert(id);
+        held.insert(
+            id,
+            Held {
+                at,
+                touched: (tid, stretch),
+                tid,
+                waits,
+                shared,
+                answered: false,
+                kept: false,
+                over: None,
+                calling: 0,
+                sent: Vec::new(),
+                calls: Vec::new(),
+            },
+        );
+        self.begin_run(event, Some(id), None);
+    }
+
+    fn reads_answer(&mut self, event: &Event) {
+        let of = self.calls.get_mut(&event.id).and_then(|call| {
+            call.answered = true;
+            call.of
+        });
+        let of = of.filter(|of| self.held.get(of).is_some_and(|held| !held.answered));
+        if let Some(held) = of.and_then(|of| self.held.get_mut(&of)) {
+            held.calling = held.calling.saturating_sub(1);
+            held.touched = (event.tid, event.stretch);
+        }
+        self.begin_run(event, of, Some(event.id));
+    }
+
+    fn begin_run(&mut self, event: &Event, of: Option<Id>, behind: Option<Id>) {
+        self.runs += 1;
+        let number = self.runs;
+        let Self { threads, held, .. } = self;
+        let thread = threads.entry(event.tid).or_default();
+        let before = thread.run.take();
+        if thread.stretch == event.stretch {
+            thread.silent.extend(before.as_ref().and_then(|run| run.unsettled(held)));
+        } else {
+            thread.silent.clear();
+        }
+        thread.stretch = event.stretch;
+        thread.last = event.time;
+        if event.tid != 0 {
+            let (calls, answers, mixed, wrote) = (Vec::new(), None, false, false);
+            let last = event.time;
+            let unclear = thread.silent.iter().any(|silent| silent.is_none() || *silent != of);
+            thread.run =
+                Some(Run { number, of, behind, calls, answers, mixed, wrote, unclear, last });
+        }
+        if let Some(run) = before {
+            self.close(&run);
+        }
+    }
+
+    /// The run that the thread is in.
+    fn run(&mut self, event: &Event) -> Option<&mut Run> {
+        let thread = self.threads.get_mut(&event.tid)?;
+        let run = thread.run.as_mut().filter(|_| thread.stretch == event.stretch)?;
+        let fresh = event.time.since(run.last) < RUN;
+        run.last = event.time;
+        fresh.then_some(run)
+    }
+
+    /// A call is sent, or a connection opened for it: whose run is it?
+    fn calls(&mut self, event: &Event) {
+        let Event { id, tid, stretch, kind, at, .. } = *event;
+        let (idle, alone) = (self.hand.is_empty(), self.hand.len() == 1);
+        let told = self.run(event).map(|run| {
+            run.wrote = true;
+            (run.number, run.of.filter(|_| !run.mixed), run.behind, run.unclear)
+        });
+        let mut of = Err(if idle { Missing::Idle } else { Missing::Cause });
+        if let Some((_, Some(owner), _, unclear)) = told {
+            of = if !unclear && (alone || self.others_wait(owner, tid, stretch)) {
+                Ok(owner)
+            } else {
+                Err(Missing::Ambiguous)
+            };
+        }
+        let new = self.since.is_none_or(|since| event.time.since(since) < NEW);
+        if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
+            let habit = self.kinds.entry(kind).or_default();
+            if idle {
+                habit.own = if new { habit.own } else { Some(event.time) };
+            } else if told.is_some() {
+                habit.within = habit.within.saturating_add(1);
+            } else {
+                habit.outside = habit.outside.saturating_add(1);
+            }
+        }
+        let (run, _, behind, _) = told.unwrap_or_default();
+        if let Ok(owner) = of {
+            if let Some(run) = self.run(event) {
+                run.calls.push(id);
+            }
+            if let Some(held) = self.held.get_mut(&owner) {
+                held.calling += 1;
+                held.touched = (tid, stretch);
+                held.calls.push(id);
+            }
+        }
+        let call = Call {
+            at,
+            of: of.ok(),
+            run,
+            behind,
+            alone,
+            answered: false,
+            linked: false,
+            why: of.err().unwrap_or(Missing::Cause),
+            over: None,
+            kind,
+        };
+        self.calls.insert(id, call);
+    }
+
+    /// Whether nobody but `owner` can have sent what `tid` sends.
+    fn others_wait(&self, owner: Id, tid: u32, stretch: u32) -> bool {
+        if self.hand.len() > OTHERS {
+            return false;
+        }
+        let own = self.held.get(&owner).is_some_and(|held| held.tid == tid);
+        let kept = own && self.steady >= STEADY;
+        let others = self.hand.iter().filter(|id| **id != owner);
+        others.filter_map(|id| self.held.get(id)).all(|other| {
+            let apart = kept && other.tid != tid;
+            let rests = !self.many && other.tid != 0 && other.touched != (tid, stretch);
+            other.calling > 0 || apart || rests
+        })
+    }
+
+    /// A call's first bytes are sent: does the thread hold one request alone?
+    fn sends(&mut self, event: &Event) {
+        let Self { threads, held, .. } = self;
+        let Some(thread) = threads.get(&event.tid) else { return };
+        let [only] = thread.holds.as_slice() else { return };
+        let only = *only;
+        let Some(request) = held.get_mut(&only) else { return };
+        let later = event.opened != 0 && event.opened != event.tid;
+        if !request.waits || request.shared || request.over.is_some() || later {
+            return;
+        }
+        if request.kept {
+            self.link(event.id, only, By::Thread);
+        } else if !request.answered {
+            request.sent.push(event.id);
+        }
+    }
+
+    fn writes_answer(&mut self, event: &Event) {
+        let id = event.id;
+        let mut strangers = Vec::new();
+        if let Some(run) = self.run(event) {
+            run.wrote = true;
+            if run.of == Some(id) && !run.mixed {
+                run.answers = Some(id);
+            } else {
+                run.mixed = true;
+                strangers.clone_from(&run.calls);
+            }
+        }
+        for call in strangers {
+            self.disown(call);
+        }
+        let Some(held) = self.held.get_mut(&id) else { return };
+        held.answered = true;
+        let same = held.tid == event.tid && event.tid != 0;
+        self.steady = if same { self.steady.saturating_add(1) } else { 0 };
+        held.kept = same && held.waits && !held.shared;
+        let sent = std::mem::take(&mut held.sent);
+        if held.kept {
+            for call in sent {
+                self.link(call, id, By::Thread);
+            }
+        }
+    }
+
+    /// It was sent in a run that says nothing after all.
+    fn disown(&mut self, id: Id) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.why = Missing::Ambiguous;
+        if let Some(held) = call.of.take().and_then(|of| self.held.get_mut(&of))
+            && !call.answered
+        {
+            held.calling = held.calling.saturating_sub(1);
+        }
+    }
+
+    /// A run is over: if a request was answered in it behind the answer of a call that is its own, the
+    /// circle is closed.
+    fn close(&mut self, run: &Run) {
+        let (Some(of), Some(mut last), false) = (run.answers, run.behind, run.mixed || run.unclear)
+        else {
+            return;
+        };
+        let mut runs = Vec::new();
+        let mut circle = Vec::new();
+        while let Some(call) = self.calls.get(&last).filter(|call| call.of == Some(of)) {
+            circle.push(last);
+            runs.push(call.run);
+            let Some(behind) = call.behind.filter(|behind| !circle.contains(behind)) else { break };
+            last = behind;
+        }
+        let Some(held) = self.held.get(&of) else { return };
+        for id in &held.calls {
+            let Some(call) = self.calls.get(id) else { continue };
+            let beside = call.alone && call.answered;
+            if call.of == Some(of) && beside && runs.contains(&call.run) && !circle.contains(id) {
+                circle.push(*id);
+            }
+        }
+        for id in circle {
+            let habit = self.calls.get(&id).and_then(|call| self.kinds.get(&call.kind));
+            if habit.is_some_and(|habit| habit.serves(run.last)) {
+                self.link(id, of, By::Slice);
+            }
+        }
+    }
+
+    fn link(&mut self, child: Id, parent: Id, by: By) {
+        let Some(call) = self.calls.get_mut(&child) else { return };
+        if std::mem::replace(&mut call.linked, true) {
+            return;
+        }
+        let parent_at = self.held.get(&parent).and_then(|held| held.at);
+        match (call.at, parent_at) {
+            (Some(child), Some(parent)) => self.links.push((child, parent, by)),
+            _ => self.unbound.push((child, parent, by)),
+        }
+    }
+
+    /// An exchange that a sweep had shown is over and in the window.
+    pub(super) fn bind(&mut self, id: Id, at: At) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.at = Some(at);
+        } else if let Some(call) = self.calls.get_mut(&id) {
+            call.at = Some(at);
+        }
+        let Self { held, calls, unbound, links, .. } = self;
+        unbound.retain(|(child, parent, by)| {
+            let child = calls.get(child).and_then(|call| call.at);
+            let parent = held.get(parent).and_then(|held| held.at);
+            let both = child.zip(parent);
+            links.extend(both.map(|(child, parent)| (child, parent, *by)));
+            both.is_none()
+        });
+    }
+
+    /// An exchange is over, though nothing told so.
+    pub(super) fn over(&mut self, id: Id, role: Role, time: Timestamp) {
+        match role {
+            Role::Server => self.request_over(id, time),
+            Role::Client => self.call_over(id, time),
+        }
+    }
+
+    fn request_over(&mut self, id: Id, time: Timestamp) {
+        self.hand.remove(&id);
+        let Some(held) = self.held.get_mut(&id) else { return };
+        held.over = Some(time);
+        if let Some(thread) = self.threads.get_mut(&held.tid) {
+            thread.holds.retain(|other| *other != id);
+        }
+    }
+
+    fn call_over(&mut self, id: Id, time: Timestamp) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.over = Some(time);
+        if call.of.is_none() && !call.linked {
+            self.missing.extend(call.at.map(|at| (at, call.why)));
+        }
+        if !call.answered
+            && let Some(held) = call.of.and_then(|of| self.held.get_mut(&of))
+        {
+            held.calling = held.calling.saturating_sub(1);
+            // What comes of it is written in nobody's run.
+            held.touched = (0, 0);
+        }
+    }
+
+    /// A step came too late to be put in its place: nothing that is in hand is linked by slices.
+    pub(super) fn doubt(&mut self) {
+        let unlinked = self.calls.values_mut().filter(|call| !call.linked);
+        for call in unlinked {
+            call.of = None;
+        }
+        for held in self.held.values_mut() {
+            held.calling = 0;
+            held.calls.clear();
+        }
+        for thread in self.threads.values_mut() {
+            thread.run = None;
+            thread.silent.push(None);
+        }
+    }
+
+    /// All before `until` has been told.
+    pub(super) fn settle(&mut self, until: Timestamp) {
+        let mut closed = Vec::new();
+        for thread in self.threads.values_mut() {
+            if thread.run.as_ref().is_some_and(|run| until.since(run.last) >= RUN) {
+                let run = thread.run.take();
+                thread.silent.extend(run.as_ref().and_then(|run| run.unsettled(&self.held)));
+                closed.extend(run);
+            }
+        }
+        for run in closed {
+            self.close(&run);
+        }
+        let Self { held, calls, missing, threads, .. } = self;
+        let keep = |over: Option<Timestamp>| over.is_none_or(|over| until.since(over) < OVER);
+        held.retain(|_, held| keep(held.over));
+        calls.retain(|_, call| {
+            let keep = keep(call.over);
+            if !keep && !call.linked {
+                missing.extend(call.at.map(|at| (at, call.why)));
+            }
+            keep
+        });
+        threads.retain(|_, thread| {
+            thread.run.is_some() || !thread.holds.is_empty() || until.since(thread.last) < OVER
+        });
+        let Self { held, calls, unbound, .. } = self;
+        unbound.retain(|(child, parent, _)| calls.contains_key(child) && held.contains_key(parent));
+    }
+}

@@ -1,0 +1,300 @@
+//! Causality inside a process: the request that a call was made for.
+//!
+//! Exchanges come when they are over, in any order. Each is taken apart into its steps (asked,
+//! answered, over), and the steps of a process are put in the order they happened once a sweep has
+//! shown that none before them is unknown ([`Causes::complete`]). The [`machine`] then goes through
+//! them once and says who called for whom. What it is not sure of stays apart.
+
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::link::Missing;
+use super::pending::Pending;
+use super::span::By;
+use super::window::At;
+use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
+use crate::protocol::{Begun, Course, Role};
+use machine::{Event, Kind, Machine, Step};
+
+/// Steps that wait for a sweep, at most; beyond that all that waits is given up.
+const STEPS: usize = 1 << 20;
+/// Exchanges of a process that are open, as sweeps show them.
+const OPEN: usize = 4096;
+/// After so many sweeps that do not show it, what was open is over.
+const GONE: u64 = 4;
+/// How long a process that nothing is heard of is remembered.
+const REMEMBERED: Nanos = Nanos(300_000_000_000);
+
+/// An exchange as the machine knows it; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Id(u64);
+
+/// Who called for whom.
+#[derive(Debug, Default)]
+pub(super) struct Causes {
+    next: u64,
+    /// Sweeps so far.
+    sweep: u64,
+    processes: HashMap<Pid, Process>,
+    waiting: usize,
+    /// Every step before this is known.
+    until: Timestamp,
+    parents: HashMap<At, (At, By)>,
+    children: HashMap<At, Vec<At>>,
+    /// Why there is none.
+    missing: HashMap<At, Missing>,
+    /// Steps that were given up, or came too late.
+    lost: u64,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    steps: Vec<Event>,
+    /// It was seen answering, and asking: only then there is something to link.
+    roles: [bool; 2],
+    /// Exchanges that sweeps have shown open.
+    open: HashMap<(ConnId, Timestamp), Shown>,
+    machine: Machine,
+    used: Timestamp,
+}
+
+/// An exchange that was open when a sweep looked.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    id: Id,
+    role: Role,
+    answered: bool,
+    /// By which sweep last.
+    sweep: u64,
+}
+
+/// What is known of an exchange.
+struct Known<'a> {
+    role: Role,
+    begun: Timestamp,
+    kind: Kind,
+    course: &'a Course,
+    at: Option<At>,
+}
+
+impl Causes {
+    /// An exchange has come into the window at `at`.
+    pub(super) fn add(&mut self, at: At, pending: &Pending) {
+        let Pending { conn, pid, role, begun, ended, peer, course, path, .. } = pending;
+        let kind = kind(peer, path);
+        let known = Known { role: *role, begun: *begun, kind, course, at: Some(at) };
+        let place = (*conn, *begun);
+        let next = Id(self.next);
+        let process = self.process(*pid);
+        let before = process.open.remove(&place);
+        let (id, answered) = before.map_or((next, false), |Shown { id, answered, .. }| {
+            process.machine.bind(id, at);
+            (id, answered)
+        });
+        let mut steps = Vec::with_capacity(4);
+        if before.is_none() {
+            begin(&known, id, &mut steps);
+        }
+        if !answered {
+            answer(&known, id, &mut steps);
+        }
+        steps.push(Event { time: *ended, ..event(&known, id, Step::Over) });
+        self.push(*pid, steps);
+    }
+
+    /// A sweep shows an exchange that is not over.
+    pub(super) fn begun(&mut self, begun: &Begun<'_>) {
+        let known = Known {
+            role: begun.role,
+            begun: begun.begun,
+            kind: kind(&begun.peer, begun.path),
+            course: &begun.course,
+            at: None,
+        };
+        let next = Id(self.next);
+        let answered = begun.course.answered.is_some();
+        let sweep = self.sweep;
+        let process = self.process(begun.pid);
+        let room = process.open.len() < OPEN;
+        let mut steps = Vec::new();
+        match process.open.get_mut(&(begun.conn, begun.begun)) {
+            Some(shown) => {
+                shown.sweep = sweep;
+                if answered && !std::mem::replace(&mut shown.answered, true) {
+                    answer(&known, shown.id, &mut steps);
+                }
+            }
+            None if room => {
+                let shown = Shown { id: next, role: begun.role, answered, sweep };
+                process.open.insert((begun.conn, begun.begun), shown);
+                begin(&known, next, &mut steps);
+                answer(&known, next, &mut steps);
+            }
+            None => {}
+        }
+        self.push(begun.pid, steps);
+    }
+
+    fn process(&mut self, pid: Pid) -> &mut Process {
+        self.next += 1;
+        self.processes.entry(pid).or_default()
+    }
+
+    fn push(&mut self, pid: Pid, steps: Vec<Event>) {
+        let Self { processes, waiting, until, lost, .. } = self;
+        let Some(process) = processes.get_mut(&pid) else { return };
+        for step in steps {
+            if let Some(role) = process.roles.get_mut(usize::from(step.role == Role::Client)) {
+                *role = true;
+            }
+            if step.time <= *until && step.step != Step::Over {
+                // What was said of the time around it may be wrong: nothing open there is linked.
+                *lost += 1;
+                process.machine.doubt();
+                continue;
+            }
+            *waiting += 1;
+            process.used = process.used.max(step.time);
+            process.steps.push(step);
+        }
+        if self.waiting > STEPS {
+            self.lost += self.waiting as u64;
+            self.waiting = 0;
+            self.processes.clear();
+        }
+    }
+
+    /// Every step before `until` has come. `first` is the oldest in the window.
+    pub(super) fn complete(&mut self, until: Timestamp, first: At) {
+        let Self { processes, waiting, parents, children, missing, .. } = self;
+        self.until = self.until.max(until);
+        self.sweep += 1;
+        let (until, sweep) = (self.until, self.sweep);
+        for process in processes.values_mut() {
+            process.forget(sweep, until);
+            process.steps.sort_unstable_by_key(|step| (step.time, step.id, step.step));
+            let ready = process.steps.partition_point(|step| step.time <= until);
+            *waiting = waiting.saturating_sub(ready);
+            let ready = process.steps.drain(..ready);
+            if process.roles != [true; 2] {
+                // Who serves nobody asks for itself.
+                let asked =
+                    ready.filter(|step| step.role == Role::Client && step.step == Step::Over);
+                missing.extend(asked.filter_map(|step| Some((step.at?, Missing::Idle))));
+                continue;
+            }
+            let machine = &mut process.machine;
+            for step in ready {
+                machine.step(&step);
+            }
+            machine.settle(until);
+            for (child, parent, by) in machine.links.drain(..) {
+                if child < first || parent < first {
+                    continue;
+                }
+                missing.remove(&child);
+                parents.insert(child, (parent, by));
+                children.entry(parent).or_default().push(child);
+            }
+            missing.extend(machine.missing.drain(..));
+        }
+        missing.retain(|at, _| *at >= first);
+        processes.retain(|_, process| {
+            !process.steps.is_empty() || until.since(process.used) < REMEMBERED
+        });
+    }
+
+    /// The request that a call was made for.
+    pub(super) fn parent(&self, child: At) -> Result<(At, By), Missing> {
+        match self.parents.get(&child) {
+            Some(parent) => Ok(*parent),
+            None => Err(self.missing.get(&child).copied().unwrap_or(Missing::Unsettled)),
+        }
+    }
+
+    /// The calls that were made for a request.
+    pub(super) fn children(&self, parent: At) -> &[At] {
+        self.children.get(&parent).map_or(&[], Vec::as_slice)
+    }
+
+    /// One has left the window.
+    pub(super) fn remove(&mut self, at: At) {
+        self.missing.remove(&at);
+        self.children.remove(&at);
+        if let Some((parent, _)) = self.parents.remove(&at)
+            && let Some(children) = self.children.get_mut(&parent)
+        {
+            children.retain(|child| *child != at);
+            if children.is_empty() {
+                self.children.remove(&parent);
+            }
+        }
+    }
+
+    /// Steps that were given up, or came too late.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+impl Process {
+    /// What was open and is no longer shown, nor was told to be over, is taken to be.
+    fn forget(&mut self, sweep: u64, until: Timestamp) {
+        let Self { open, machine, .. } = self;
+        open.retain(|_, shown| {
+            let shows = shown.sweep + GONE > sweep;
+            if !shows {
+                machine.over(shown.id, shown.role, until);
+            }
+            shows
+        });
+    }
+}
+
+/// Which calls are alike: to the same place, for paths that differ where there are digits.
+fn kind(peer: &Peer, path: &str) -> Kind {
+    let mut hasher = DefaultHasher::new();
+    for part in path.split('/') {
+        if part.bytes().any(|b| b.is_ascii_digit()) { "0" } else { part }.hash(&mut hasher);
+    }
+    (peer.address, peer.port, hasher.finish())
+}
+
+fn event(known: &Known<'_>, id: Id, step: Step) -> Event {
+    Event {
+        time: known.begun,
+        id,
+        role: known.role,
+        step,
+        tid: 0,
+        stretch: 0,
+        waits: known.course.steps.waits,
+        opened: known.course.steps.opened.map_or(0, |opened| opened.by),
+        kind: known.kind,
+        at: known.at,
+    }
+}
+
+fn begin(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {
+    let course = known.course;
+    if let Some(opened) = course.steps.opened {
+        let event = event(known, id, Step::Opened);
+        let stretch = opened.stretch;
+        steps.push(Event { time: opened.at, tid: opened.by, stretch, ..event });
+    }
+    let event = event(known, id, Step::Asked);
+    steps.push(Event { tid: course.asked_by, stretch: course.steps.asked, ..event });
+}
+
+fn answer(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {
+    let course = known.course;
+    if let Some(time) = course.answered {
+        let event = event(known, id, Step::Answered);
+        let stretch = course.steps.answered;
+        steps.push(Event { time, tid: course.answered_by, stretch, ..event });
+    }
+}
