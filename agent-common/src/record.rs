@@ -6,6 +6,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::why::Why;
+
 /// The first byte of every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -179,6 +181,8 @@ pub struct Pair {
     pub ask: Turn,
     /// What was answered; zero if nothing was.
     pub answer: Turn,
+    /// Where the time between them went.
+    pub why: Why,
 }
 
 /// Bytes of one call, for connections that are followed call by call.

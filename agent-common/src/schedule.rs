@@ -92,6 +92,10 @@ pub struct Stints {
     pub born: u64,
     /// When its process was made.
     pub started: u64,
+    /// Turns of exchanges that it has begun as a server, written by the thread itself.
+    pub served: u32,
+    /// The same as a client.
+    pub asked: u32,
     /// Time on a run queue that the quota accounts for, nanoseconds.
     pub quota: u64,
     /// Time off the processor, nanoseconds, by [`Cause`].

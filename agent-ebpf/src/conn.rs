@@ -7,6 +7,8 @@
 
 use agent_common::{limit, record};
 
+use crate::why::Before;
+
 /// Nothing open.
 pub(crate) const IDLE: u8 = 0;
 /// An ask is open.
@@ -87,6 +89,12 @@ pub(crate) struct Conn {
     pub(crate) last: [u64; 2],
     /// The kernel's sequence numbers at those positions.
     pub(crate) seq: [u32; 2],
+    /// When the first bytes came that nobody has read yet; 0 if there are none, or nobody looks.
+    pub(crate) arrived: u64,
+    /// How long the connection waited to be accepted, and one; 0 if it is not known, or told already.
+    pub(crate) unaccepted: u64,
+    /// The account of the thread that moved the ask's first bytes, as it stood.
+    pub(crate) before: Before,
     /// Followed: bytes of this turn that were carried.
     pub(crate) carried: u64,
     /// `sendmmsg`, `recvmmsg`: the array in hand.

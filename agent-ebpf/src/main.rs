@@ -33,6 +33,7 @@ mod tcp;
 mod thread;
 mod turn;
 mod user;
+mod why;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

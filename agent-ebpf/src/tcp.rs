@@ -50,8 +50,14 @@ const TCP_LISTEN: i32 = 10;
 #[repr(C)]
 struct Sock {
     owner: OwnerKey,
-    /// When it was established, until it is accepted.
+    /// When it was established, if it was to be accepted.
     established: u64,
+    /// When it was accepted, if that was seen.
+    accepted: u64,
+    /// When its first bytes came, if that is looked at: see `why`.
+    arrived: u64,
+    /// Not 0: they came before anybody had accepted it.
+    early: u64,
     sent: u64,
     received: u64,
     retransmits: u32,
@@ -241,12 +247,13 @@ pub(crate) fn tcp_accept(ctx: FExitContext) -> i32 {
         }
         let owner = tally::current();
         let established = (*sock).established;
-        (*sock).established = 0;
         (*sock).owner = owner;
         if established != 0 {
+            let now = tally::now();
+            (*sock).accepted = now;
             let row = row(&owner);
             if !row.is_null() {
-                record(&raw mut (*row).accept, tally::now().saturating_sub(established));
+                record(&raw mut (*row).accept, now.saturating_sub(established));
             }
         }
         // Who accepts is who serves, also where another process made the listener.
@@ -256,6 +263,54 @@ pub(crate) fn tcp_accept(ctx: FExitContext) -> i32 {
         }
     }
     0
+}
+
+/// Bytes have come for `sk` while nothing was read of it yet.
+///
+/// # Safety
+/// The verifier knows `sk`.
+#[inline(always)]
+pub(crate) unsafe fn bytes_came(sk: *const u8) {
+    // SAFETY: as for the caller; a live state.
+    unsafe {
+        let sock = storage(sk, false);
+        if sock.is_null() || (*sock).established == 0 || (*sock).arrived != 0 {
+            return;
+        }
+        (*sock).arrived = tally::now();
+        let socket = at().get(|o| &o.socket);
+        // Only what was accepted has one.
+        (*sock).early = u64::from(socket != ABSENT && Typed::read::<u64>(sk, socket) == 0);
+    }
+}
+
+/// How long `sk` waited to be accepted, and one, 0 if that is not known; and since when its first bytes
+/// lay there to be read. `now` is their first read.
+///
+/// Where no accept is seen, because the host lets nobody hook functions, bytes that came before it say
+/// so much: it was after that, and what waited was the connection.
+///
+/// # Safety
+/// As for [`bytes_came`].
+#[inline(always)]
+pub(crate) unsafe fn waited(sk: *const u8, now: u64) -> (u64, u64) {
+    // SAFETY: as for the caller; a live state.
+    unsafe {
+        let sock = storage(sk, false);
+        if sock.is_null() || (*sock).established == 0 {
+            return (0, 0);
+        }
+        let (established, accepted) = ((*sock).established, (*sock).accepted);
+        let arrived = (*sock).arrived;
+        if accepted != 0 {
+            let since = if arrived != 0 && arrived < accepted { accepted } else { arrived };
+            return (accepted.saturating_sub(established) + 1, since);
+        }
+        if arrived != 0 && (*sock).early != 0 {
+            return (now.saturating_sub(established) + 1, now);
+        }
+        (0, arrived)
+    }
 }
 
 /// In assembly for the reason that stands in `capture`.

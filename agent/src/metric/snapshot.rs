@@ -24,6 +24,8 @@ pub enum Value {
     Int(i64),
     /// True or false.
     Bool(bool),
+    /// A length of time in nanoseconds, told in seconds.
+    Seconds(u64),
     /// A list of texts (`process.command_args`).
     List(Arc<[Arc<str>]>),
 }

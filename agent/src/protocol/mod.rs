@@ -5,7 +5,7 @@ mod lines;
 
 pub use lines::{Kept, Lines, Wanted};
 
-use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp, Why};
 
 /// Which side of an exchange the observed process was on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,6 +127,8 @@ pub struct Course {
     pub answered_by: u32,
     /// When the response's first bytes had crossed.
     pub answered: Option<Timestamp>,
+    /// Where the time between the first bytes of both went.
+    pub why: Why,
 }
 
 impl Method {

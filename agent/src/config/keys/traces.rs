@@ -35,6 +35,10 @@ pub struct Traces {
     pub window: Period<100, 300_000>,
     /// Memory of the requests that wait; when it is used up, the oldest are judged early.
     pub window_bytes: Size<65_536, 4_294_967_296>,
+    /// Where the time of a request went, measured in the kernel, on its span and as
+    /// `steth.request.*`: `off`; `thread`, what the thread did that served it; `full`, beside that
+    /// how long it waited to be accepted and to be read, which costs a program on all that arrives.
+    pub why: Why,
     /// Query parameters whose values may be told; all others read `REDACTED`.
     pub query_parameters: Vec<String>,
     /// Request headers that are told, as `http.request.header.<name>`.
@@ -52,10 +56,24 @@ impl Default for Traces {
             total: Count::of(1000),
             window: Period::from_millis(10_000),
             window_bytes: Size::from_bytes(16 << 20),
+            why: Why::default(),
             query_parameters: Vec::new(),
             request_headers: Vec::new(),
         }
     }
+}
+
+/// How much is told of where the time of a request went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Nothing.
+    Off,
+    /// What the thread did that served it.
+    Thread,
+    /// Beside that, how long it waited to be accepted and to be read.
+    #[default]
+    Full,
 }
 
 /// The samplers of the OpenTelemetry specification.

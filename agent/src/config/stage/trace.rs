@@ -27,6 +27,7 @@ impl Config {
             total,
             window,
             window_bytes,
+            why: _,
             query_parameters,
             request_headers,
         } = &self.traces;

@@ -107,7 +107,7 @@ fn value(resource: &Resource, key: Key) -> String {
         Some((_, Value::Text(text))) => text.to_string(),
         Some((_, Value::Static(text))) => (*text).to_owned(),
         Some((_, Value::Int(number))) => number.to_string(),
-        Some((_, Value::List(_) | Value::Bool(_))) | None => String::new(),
+        Some((_, Value::List(_) | Value::Bool(_) | Value::Seconds(_))) | None => String::new(),
     }
 }
 

@@ -28,6 +28,7 @@ fn any_value(value: &Value) -> any_value::Value {
         Value::Text(text) => any_value::Value::StringValue(text.as_ref().to_owned()),
         Value::Int(number) => any_value::Value::IntValue(*number),
         Value::Bool(truth) => any_value::Value::BoolValue(*truth),
+        Value::Seconds(nanos) => any_value::Value::DoubleValue(*nanos as f64 / 1e9),
         Value::List(texts) => {
             let values = texts
                 .iter()

@@ -268,6 +268,7 @@ fn key_value((Key(key), value): &Attribute) -> KeyValue {
         Value::Text(text) => KeyValue::new(*key, Arc::clone(text)),
         Value::Int(number) => KeyValue::new(*key, *number),
         Value::Bool(truth) => KeyValue::new(*key, *truth),
+        Value::Seconds(nanos) => KeyValue::new(*key, *nanos as f64 / 1e9),
         Value::List(texts) => KeyValue::new(*key, texts.join(" ")),
     }
 }

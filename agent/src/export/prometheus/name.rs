@@ -29,6 +29,7 @@ pub(super) fn label_value(value: &Value) -> String {
         Value::Text(text) => text.as_ref().to_owned(),
         Value::Int(number) => number.to_string(),
         Value::Bool(truth) => truth.to_string(),
+        Value::Seconds(nanos) => (*nanos as f64 / 1e9).to_string(),
         Value::List(texts) => {
             let quoted: Vec<String> = texts
                 .iter()

@@ -18,7 +18,7 @@ use super::Limits;
 use super::body::{Body, Took};
 use super::counters::{Count, Counters};
 use super::head;
-use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp, Why};
 use crate::flow::{Capture, Stream};
 use crate::protocol::{
     Authority, Course, Exchange, Fault, Kept, Method, Role, Sink, Verdict, Version,
@@ -106,6 +106,8 @@ pub(super) struct Answering {
     pub(super) tid: u32,
     /// When they had crossed.
     pub(super) begun: Option<Timestamp>,
+    /// Where the time went until then, from when on.
+    pub(super) why: Option<(Timestamp, Why)>,
 }
 
 /// What an event brings besides its bytes.
@@ -115,6 +117,8 @@ pub(super) struct Cx<'a, S> {
     pub(super) pid: Pid,
     /// The thread that did; 0 where it is not known.
     pub(super) tid: u32,
+    /// Where the time went between the first bytes of a pair, and when it began; of the first answer in it.
+    pub(super) why: Option<(Timestamp, Why)>,
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) sink: &'a mut S,
@@ -468,6 +472,10 @@ impl Conversation {
                 asked_by: open.tid,
                 answered_by: answering.tid,
                 answered: answering.begun,
+                why: answering
+                    .why
+                    .filter(|(since, _)| *since == open.begun)
+                    .map_or_else(Why::default, |(_, why)| why),
             },
         });
     }

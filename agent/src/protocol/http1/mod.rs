@@ -141,7 +141,9 @@ impl Http1 {
         let late = header.flags & flag::LATE != 0 && header.seq <= 1;
         let make = || Conversation::new(pair::role(header.flags), header.peer, late);
         let talk = conversations.entry(conn, now, make);
-        let mut cx = Cx { conn, pid: pair::pid(pair), tid: 0, limits, counters, sink, note: None };
+        let why = Some((Timestamp(header.ask.first), pair.why));
+        let mut cx =
+            Cx { conn, pid: pair::pid(pair), tid: 0, why, limits, counters, sink, note: None };
         if !talk.followed && talk.next != 0 && talk.next != header.seq && !talk.opaque {
             talk.abandon(Count::LostSequence, &mut cx);
             *talk = Conversation::new(talk.role, talk.peer, false);
@@ -183,8 +185,16 @@ impl Http1 {
         talk.unix = header.flags & flag::UNIX != 0;
         let way = way(talk.role, segment.direction);
         let other = if way == Way::Ask { Way::Answer } else { Way::Ask };
-        let mut cx =
-            Cx { conn, pid: Pid(header.tgid), tid: header.tid, limits, counters, sink, note: None };
+        let mut cx = Cx {
+            conn,
+            pid: Pid(header.tgid),
+            tid: header.tid,
+            why: None,
+            limits,
+            counters,
+            sink,
+            note: None,
+        };
         talk.claim(other, header.other_end, Timestamp(header.other_time), &mut cx);
         let capture = Capture {
             start: header.start,
@@ -210,7 +220,16 @@ impl Http1 {
         self.sweep.forget(conn);
         let Self { limits, counters, conversations, .. } = self;
         let Some(mut talk) = conversations.remove(conn) else { return };
-        let mut cx = Cx { conn, pid: Pid(close.tgid), tid: 0, limits, counters, sink, note: None };
+        let mut cx = Cx {
+            conn,
+            pid: Pid(close.tgid),
+            tid: 0,
+            why: None,
+            limits,
+            counters,
+            sink,
+            note: None,
+        };
         let [ends_in, ends_out] = close.end;
         let [last_in, last_out] = close.last;
         for (direction, end, last) in
@@ -285,8 +304,16 @@ impl Http1 {
         let conn = ConnId(progress.conn);
         let Self { limits, counters, conversations, .. } = self;
         let Some(talk) = conversations.get_mut(conn) else { return };
-        let mut cx =
-            Cx { conn, pid: Pid(progress.tgid), tid: 0, limits, counters, sink, note: None };
+        let mut cx = Cx {
+            conn,
+            pid: Pid(progress.tgid),
+            tid: 0,
+            why: None,
+            limits,
+            counters,
+            sink,
+            note: None,
+        };
         let [ends_in, ends_out] = progress.end;
         let [last_in, last_out] = progress.last;
         let reached = [(ends_in, Timestamp(last_in)), (ends_out, Timestamp(last_out))];
@@ -325,7 +352,16 @@ impl Http1 {
             if talk.unix {
                 // Of a Unix socket this is the only sign of its end.
                 let time = talk.ask.stream.last().max(talk.answer.stream.last());
-                let mut cx = Cx { conn, pid: talk.pid, tid: 0, limits, counters, sink, note: None };
+                let mut cx = Cx {
+                    conn,
+                    pid: talk.pid,
+                    tid: 0,
+                    why: None,
+                    limits,
+                    counters,
+                    sink,
+                    note: None,
+                };
                 talk.close(Over { time, errno: 0 }, &mut cx);
             } else {
                 counters.add(Count::LostVanished, talk.queue.len());

@@ -116,6 +116,7 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
             asked_by: header.ask_tid,
             answered_by: if unanswered { 0 } else { header.answer_tid },
             answered: (!unanswered).then_some(Timestamp(header.answer.first)),
+            why: pair.why,
         },
     };
     if unanswered {

@@ -355,7 +355,7 @@ fn text_of(attributes: &[Attribute], wanted: Key) -> Option<Arc<str>> {
     match value {
         Value::Text(text) => Some(Arc::clone(text)),
         Value::Static(text) => Some(Arc::from(*text)),
-        Value::Int(_) | Value::Bool(_) | Value::List(_) => None,
+        Value::Int(_) | Value::Bool(_) | Value::Seconds(_) | Value::List(_) => None,
     }
 }
 
