@@ -56,6 +56,8 @@ pub mod flag {
     pub const UNREAD: u8 = 2;
     /// [`Why::unaccepted`](super::Why::unaccepted) is known.
     pub const UNACCEPTED: u8 = 4;
+    /// No accept can be seen: it is the time until the first read, of bytes that came before the accept.
+    pub const UNSEEN_ACCEPT: u8 = 8;
 }
 
 /// Part of a [`Pair`](crate::record::Pair). All times in [`UNIT`]s, saturating.
@@ -70,9 +72,11 @@ pub struct Why {
     pub throttled: u32,
     /// Time off the processor, by [`Cause`](crate::schedule::Cause).
     pub off: [u32; CAUSES],
-    /// From the arrival of the first bytes that were read to the call that read them.
+    /// From the arrival of the first bytes that were read to the call that read them; at least so long,
+    /// and from two ticks on, where only the ticks are known.
     pub unread: u32,
-    /// From established until accepted; of the first exchange of a connection alone.
+    /// From established until accepted; of the first exchange of a connection alone. See
+    /// [`flag::UNSEEN_ACCEPT`].
     pub unaccepted: u32,
     /// Times the thread left a processor, saturating.
     pub switches: u16,
@@ -90,12 +94,13 @@ pub struct Why {
 pub struct WhyWish {
     /// Non-zero: the thread's account.
     pub thread: u32,
-    /// Non-zero: the arrival of bytes is noted.
+    /// Non-zero: the arrival of bytes is noted as it comes.
     pub arrival: u32,
     /// Non-zero: state of sockets tells when they were established.
     pub established: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// Where it is not: nanoseconds of the kernel's tick, in which each socket notes when bytes came
+    /// last; 0 if nobody asks.
+    pub tick: u32,
 }
 
 #[cfg(test)]

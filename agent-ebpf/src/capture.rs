@@ -188,6 +188,9 @@ pub(crate) unsafe fn moved<M: Memory>(conn: &mut Conn, sk: *const u8, regs: *con
         conn.call.tgid = (who >> 32) as u32;
         conn.call.tid = who as u32;
         conn.call.seq = if conn.unix != 0 { [0, 0] } else { positions::<M>(sk) };
+        if M::KNOWN && conn.unix == 0 && conn.call.direction == IN {
+            conn.call.came = why::came_last(sk);
+        }
         if conn.pair.conn == 0 || conn.mode == CONNECTING {
             meet::<M>(conn, sk);
             if conn.mode == OFF {
@@ -269,6 +272,7 @@ pub(crate) unsafe fn open<M: Memory>(
         conn.seq = seq;
         conn.arrived = 0;
         conn.unaccepted = 0;
+        conn.accepted = 0;
         conn.before.forget();
         conn.pair.peer = if unix { NO_PEER } else { peer::<M>(sk) };
     }

@@ -65,12 +65,14 @@ pub(crate) struct Call {
     pub(crate) tgid: u32,
     /// Which of its threads.
     pub(crate) tid: u32,
+    /// When bytes came last, in ticks of the kernel; see `why::came_last`.
+    pub(crate) came: u32,
     /// Flags of the segments.
     pub(crate) flags: u8,
     /// 0 read, 1 written.
     pub(crate) direction: u8,
     /// Keeps the layout free of holes.
-    pub(crate) reserved: [u8; 6],
+    pub(crate) reserved: [u8; 2],
 }
 
 /// State of one socket. `pair` and `heads` stand together: they are the record that is written.
@@ -89,10 +91,10 @@ pub(crate) struct Conn {
     pub(crate) last: [u64; 2],
     /// The kernel's sequence numbers at those positions.
     pub(crate) seq: [u32; 2],
-    /// When the first bytes came that nobody has read yet; 0 if there are none, or nobody looks.
-    pub(crate) arrived: u64,
-    /// How long the connection waited to be accepted, and one; 0 if it is not known, or told already.
+    /// How long the connection waited to be accepted, and one, and `why::UNSEEN`; 0 if it is not known, or told already.
     pub(crate) unaccepted: u64,
+    /// When it was accepted, if that was seen.
+    pub(crate) accepted: u64,
     /// The account of the thread that moved the ask's first bytes, as it stood.
     pub(crate) before: Before,
     /// Followed: bytes of this turn that were carried.
@@ -122,4 +124,11 @@ pub(crate) struct Conn {
     /// The connection is over and has bytes to be read or told: its error plus one in the lower half, in the
     /// upper whether the end of the stream was read. Else 0.
     pub(crate) held: u32,
+    /// Keeps what another processor writes on a line of its own.
+    pub(crate) apart: [u64; 8],
+    /// When the first bytes came that nobody has read yet; 0 if there are none, or nobody looks. Written
+    /// where they come.
+    pub(crate) arrived: u64,
+    /// See `apart`.
+    pub(crate) apart2: [u64; 7],
 }

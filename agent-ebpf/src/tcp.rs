@@ -38,6 +38,7 @@ use crate::{
     kread::{Memory, Typed},
     maps,
     tally::{self, add, at, record},
+    why::UNSEEN,
 };
 
 const TCP_ESTABLISHED: i32 = 1;
@@ -284,33 +285,43 @@ pub(crate) unsafe fn bytes_came(sk: *const u8) {
     }
 }
 
-/// How long `sk` waited to be accepted, and one, 0 if that is not known; and since when its first bytes
-/// lay there to be read. `now` is their first read.
+/// How long `sk` waited to be accepted, and when its first bytes came. `now` is their first read.
 ///
 /// Where no accept is seen, because the host lets nobody hook functions, bytes that came before it say
-/// so much: it was after that, and what waited was the connection.
+/// so much: it was after that. How long before the read it was is not known then.
 ///
 /// # Safety
 /// As for [`bytes_came`].
 #[inline(always)]
-pub(crate) unsafe fn waited(sk: *const u8, now: u64) -> (u64, u64) {
+pub(crate) unsafe fn waited(sk: *const u8, now: u64) -> Waited {
     // SAFETY: as for the caller; a live state.
     unsafe {
         let sock = storage(sk, false);
         if sock.is_null() || (*sock).established == 0 {
-            return (0, 0);
+            return Waited { unaccepted: 0, accepted: 0, arrived: 0 };
         }
         let (established, accepted) = ((*sock).established, (*sock).accepted);
         let arrived = (*sock).arrived;
         if accepted != 0 {
-            let since = if arrived != 0 && arrived < accepted { accepted } else { arrived };
-            return (accepted.saturating_sub(established) + 1, since);
+            let unaccepted = accepted.saturating_sub(established) + 1;
+            return Waited { unaccepted, accepted, arrived };
         }
         if arrived != 0 && (*sock).early != 0 {
-            return (now.saturating_sub(established) + 1, now);
+            let unaccepted = (now.saturating_sub(established) + 1) | UNSEEN;
+            return Waited { unaccepted, accepted: 0, arrived: 0 };
         }
-        (0, arrived)
+        Waited { unaccepted: 0, accepted: 0, arrived }
     }
+}
+
+/// See [`waited`].
+pub(crate) struct Waited {
+    /// How long to be accepted, and one, and [`UNSEEN`]; 0 if it is not known.
+    pub(crate) unaccepted: u64,
+    /// When it was, if that was seen.
+    pub(crate) accepted: u64,
+    /// When the first bytes came, if that was noted.
+    pub(crate) arrived: u64,
 }
 
 /// In assembly for the reason that stands in `capture`.

@@ -375,6 +375,7 @@ fn follow(conn: &mut Conn) {
         conn.direction = conn.call.direction;
         conn.carried = 0;
         flags = flag::TURN;
+        why::turned(conn);
     }
     // Nothing tells how far a Unix socket has come but its calls.
     let full = conn.mode == FULL || conn.unix != 0;

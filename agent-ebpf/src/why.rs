@@ -15,13 +15,13 @@ use agent_common::{
     why::{Thread, Why, WhyWish, flag, units},
 };
 use aya_ebpf::{
-    helpers::generated::{bpf_get_current_task_btf, bpf_ktime_get_ns},
+    helpers::generated::{bpf_get_current_task_btf, bpf_jiffies64, bpf_ktime_get_ns},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 
 use crate::{
-    capture::IN,
+    capture::{IN, IPPROTO_TCP},
     conn::{BLIND, Conn, PAIRS},
     kread::{Memory, Typed, bound},
     maps, tcp, thread,
@@ -29,8 +29,11 @@ use crate::{
 
 maps::settings! {
     #[doc = "What is to be measured of exchanges."]
-    WHY: WhyWish = WhyWish { thread: 0, arrival: 0, established: 0, reserved: 0 }, wish;
+    WHY: WhyWish = WhyWish { thread: 0, arrival: 0, established: 0, tick: 0 }, wish;
 }
+
+/// In `Conn::unaccepted`: see [`flag::UNSEEN_ACCEPT`].
+pub(crate) const UNSEEN: u64 = 1 << 63;
 
 /// A thread's account at the beginning of an ask.
 #[repr(C)]
@@ -42,8 +45,8 @@ pub(crate) struct Before {
     switches: u32,
     /// Turns that count against having it alone.
     turns: u32,
-    /// Not 0: there is an account.
-    known: u32,
+    /// Whose it is; 0 if there is none.
+    thread: u32,
     reserved: u32,
 }
 
@@ -51,7 +54,7 @@ impl Before {
     /// There is no account.
     #[inline(always)]
     pub(crate) fn forget(&mut self) {
-        self.known = 0;
+        self.thread = 0;
     }
 }
 
@@ -61,7 +64,7 @@ const NOTHING: Why =
 /// Whether anything at all is measured.
 #[inline(always)]
 fn is_on() -> bool {
-    wish().get(|w| &w.thread) | wish().get(|w| &w.arrival) | wish().get(|w| &w.established) != 0
+    wish().get(|w| &w.thread) | wish().get(|w| &w.arrival) | wish().get(|w| &w.tick) != 0
 }
 
 /// An ask begins.
@@ -89,7 +92,7 @@ pub(crate) fn answered(conn: &mut Conn, late: bool) {
     }
     if late {
         conn.pair.why = NOTHING;
-        conn.before.known = 0;
+        conn.before.forget();
         return;
     }
     if conn.mode == BLIND || conn.mode == PAIRS {
@@ -110,16 +113,17 @@ pub(crate) fn answered(conn: &mut Conn, late: bool) {
 pub(crate) unsafe fn met(conn: &mut Conn, sk: *const u8) {
     if wish().get(|w| &w.established) != 0 {
         // SAFETY: as for the caller.
-        let (unaccepted, arrived) = unsafe { tcp::waited(sk, conn.call.time) };
-        conn.unaccepted = unaccepted;
-        conn.arrived = arrived;
+        let waited = unsafe { tcp::waited(sk, conn.call.time) };
+        conn.unaccepted = waited.unaccepted;
+        conn.accepted = waited.accepted;
+        conn.arrived = waited.arrived;
     }
 }
 
 /// Bytes were read: what comes next has not come yet.
 #[inline(always)]
 pub(crate) fn read(conn: &mut Conn) {
-    if wish().get(|w| &w.arrival) != 0 {
+    if wish().get(|w| &w.arrival) != 0 && (conn.mode == PAIRS || conn.mode == BLIND) {
         conn.arrived = 0;
     }
 }
@@ -128,14 +132,53 @@ pub(crate) fn read(conn: &mut Conn) {
 #[inline(always)]
 fn came(conn: &mut Conn) {
     if conn.unaccepted != 0 {
-        conn.pair.why.unaccepted = units(conn.unaccepted - 1);
+        conn.pair.why.unaccepted = units((conn.unaccepted & !UNSEEN) - 1);
         conn.pair.why.flags |= flag::UNACCEPTED;
+        if conn.unaccepted & UNSEEN != 0 {
+            conn.pair.why.flags |= flag::UNSEEN_ACCEPT;
+        }
         conn.unaccepted = 0;
     }
     // Where bytes went past every hook it is not known which of them came when.
-    if conn.arrived != 0 && conn.call.skipped == 0 {
-        conn.pair.why.unread = units(conn.call.time.saturating_sub(conn.arrived));
+    if conn.call.skipped != 0 {
+        return;
+    }
+    let tick = wish().get(|w| &w.tick);
+    if tick != 0 {
+        // SAFETY: a helper without arguments.
+        let ticks = unsafe { bpf_jiffies64() as u32 }.wrapping_sub(conn.call.came);
+        if ticks < 2 || ticks >= FOREVER {
+            return;
+        }
+        let waited = u64::from(ticks - 1) * u64::from(tick);
+        let since = conn.call.time.saturating_sub(waited);
+        let since = if since < conn.accepted { conn.accepted } else { since };
+        conn.pair.why.unread = units(conn.call.time.saturating_sub(since));
         conn.pair.why.flags |= flag::UNREAD;
+    } else if conn.arrived != 0 {
+        let since = if conn.arrived < conn.accepted { conn.accepted } else { conn.arrived };
+        conn.pair.why.unread = units(conn.call.time.saturating_sub(since));
+        conn.pair.why.flags |= flag::UNREAD;
+    }
+}
+
+/// Ticks that nothing waits for: a socket to which nothing came tells of a time before the kernel's.
+const FOREVER: u32 = 1 << 24;
+
+/// When bytes came last, in ticks.
+///
+/// # Safety
+/// The verifier knows `sk`, a TCP socket.
+#[inline(always)]
+pub(crate) unsafe fn came_last(sk: *const u8) -> u32 {
+    let at = maps::sock().get(|s| &s.lrcvtime);
+    if wish().get(|w| &w.tick) == 0 || at == ABSENT {
+        return 0;
+    }
+    // SAFETY: as for the caller; the helper checks what it is given.
+    unsafe {
+        let tcp = Typed::tcp(sk);
+        if tcp.is_null() { 0 } else { Typed::read(tcp, at) }
     }
 }
 
@@ -166,6 +209,21 @@ unsafe fn count(own: *mut Stints, serves: bool) {
     }
 }
 
+/// A turn begins that is told call by call: the thread is at something else than what it was at.
+#[inline(never)]
+pub(crate) fn turned(conn: &Conn) {
+    if wish().get(|w| &w.thread) == 0 {
+        return;
+    }
+    // SAFETY: the verifier knows the current task; a live map value.
+    unsafe {
+        let own = thread::storage(bpf_get_current_task_btf() as *const u8, false);
+        if !own.is_null() {
+            count(own, serves(conn));
+        }
+    }
+}
+
 /// Notes the account of the current thread.
 #[inline(never)]
 fn note(conn: &mut Conn) {
@@ -174,13 +232,18 @@ fn note(conn: &mut Conn) {
         let task = bpf_get_current_task_btf() as *const u8;
         let own = thread::storage(task, false);
         if own.is_null() {
-            conn.before.known = 0;
+            conn.before.forget();
             return;
         }
         count(own, serves(conn));
-        conn.before.known = 1;
         conn.before.turns = turns(own, serves(conn));
-        conn.before.switches = switches(task);
+        let switches = switches(task);
+        if conn.before.thread == conn.call.tid && conn.before.switches == switches {
+            // It has not left the processor since the last ask here: nothing has been added.
+            return;
+        }
+        conn.before.thread = conn.call.tid;
+        conn.before.switches = switches;
         conn.before.delay = Typed::read(task, thread::offsets().get(|t| &t.delay));
         conn.before.quota = (*own).quota;
         conn.before.off = (*own).off;
@@ -198,13 +261,13 @@ fn compare(conn: &mut Conn) {
     unsafe {
         let task = bpf_get_current_task_btf() as *const u8;
         let own = thread::storage(task, false);
-        if own.is_null() || conn.before.known == 0 {
+        if own.is_null() || conn.before.thread == 0 {
             conn.pair.why.thread = Thread::Unkept as u8;
             return;
         }
         let turns = turns(own, serves(conn));
         count(own, serves(conn));
-        if conn.pair.ask_tid != conn.call.tid {
+        if conn.before.thread != conn.call.tid {
             conn.pair.why.thread = Thread::Other as u8;
             return;
         }
@@ -252,10 +315,12 @@ unsafe fn stint(task: *const u8, own: *const Stints) -> (u64, u64, u64) {
         let wait = delay.wrapping_sub((*own).delay);
         let mut quota = 0;
         let held = at.get(|t| &t.queue_held);
-        let queue = thread::pointer(task, at.get(|t| &t.queue));
-        if held != ABSENT && wait != 0 && (*own).queue == queue as u64 {
-            let more = Typed::read::<u64>(queue, held).wrapping_sub((*own).held);
-            quota = if more < wait { more } else { wait };
+        if held != ABSENT && wait != 0 {
+            let queue = thread::pointer(task, at.get(|t| &t.queue));
+            if (*own).queue == queue as u64 {
+                let more = Typed::read::<u64>(queue, held).wrapping_sub((*own).held);
+                quota = if more < wait { more } else { wait };
+            }
         }
         let departed = (*own).departed;
         let arrival: u64 = Typed::read(task, at.get(|t| &t.arrival));
@@ -277,14 +342,18 @@ pub(crate) fn sock_ready(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: the verifier knows the socket, and its state is live.
     unsafe {
+        let protocol: u16 = Typed::read(sk, maps::sock().get(|s| &s.protocol));
+        if protocol & 0xff != IPPROTO_TCP {
+            return 0;
+        }
         let conn = maps::storage(sk, false);
         if conn.is_null() {
-            // Nothing was read of it yet: listeners, other protocols, and connections whose first
-            // bytes these are.
+            // Nothing was read of it yet: a listener, or a connection whose first bytes these are.
             if wish().get(|w| &w.established) != 0 {
                 tcp::bytes_came(sk);
             }
-        } else if (*conn).arrived == 0 && ((*conn).mode == PAIRS || (*conn).mode == BLIND) {
+        } else if (*conn).arrived == 0 {
+            // Whoever reads is likely on another processor: nothing else of the state is looked at.
             (*conn).arrived = bpf_ktime_get_ns();
         }
     }

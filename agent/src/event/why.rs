@@ -16,6 +16,8 @@ pub struct Why {
     pub unread: Option<Nanos>,
     /// From established until accepted; of the first exchange of a connection alone.
     pub unaccepted: Option<Nanos>,
+    /// It is the time until the first read: on this host no accept is seen, but the bytes came before it.
+    pub unseen_accept: bool,
 }
 
 /// What a thread did for some time. Processor, run queue, quota and waits are all of the time.
@@ -61,7 +63,12 @@ impl Unknown {
 
 impl Default for Why {
     fn default() -> Self {
-        Self { thread: Err(Unknown::Unmeasured), unread: None, unaccepted: None }
+        Self {
+            thread: Err(Unknown::Unmeasured),
+            unread: None,
+            unaccepted: None,
+            unseen_accept: false,
+        }
     }
 }
 
@@ -94,6 +101,7 @@ impl Why {
             thread,
             unread: known(flag::UNREAD, why.unread),
             unaccepted: known(flag::UNACCEPTED, why.unaccepted),
+            unseen_accept: why.flags & flag::UNSEEN_ACCEPT != 0,
         })
     }
 }
@@ -102,5 +110,60 @@ impl Account {
     /// Time waited for this.
     pub fn blocked_by(&self, cause: Cause) -> Nanos {
         self.blocked.get(cause as usize).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_common::record::{Pair, Turn};
+
+    use super::*;
+
+    /// A millisecond, and what a record says of it.
+    const MILLI: u64 = 1_048_576;
+    const UNITS: u32 = 1024;
+
+    fn pair(why: agent_common::why::Why) -> Pair {
+        let turn = |first| Turn { first, ..Turn::default() };
+        Pair { ask: turn(MILLI), answer: turn(101 * MILLI), why, ..Pair::default() }
+    }
+
+    #[test]
+    fn the_parts_of_a_thread_s_time_are_all_of_it() {
+        let check = |queued, throttled, off: [u32; CAUSES], ran: u64| {
+            let [queued, throttled] = [queued, throttled].map(|millis: u32| millis * UNITS);
+            let off = off.map(|millis| millis * UNITS);
+            let why =
+                agent_common::why::Why { queued, throttled, off, thread: 1, ..Default::default() };
+            let found = Why::of(&pair(why)).unwrap().thread.unwrap();
+            let blocked = found.blocked.iter().map(|time| time.0).sum::<u64>();
+            assert_eq!(found.ran, Nanos(ran * MILLI), "{found:?}");
+            let all = found.ran.0 + found.queued.0 + found.throttled.0 + blocked;
+            assert!(all == 100 * MILLI || ran == 0, "{found:?}");
+        };
+        check(0, 0, [0; CAUSES], 100);
+        check(40, 30, [1, 2, 3, 4, 5], 45);
+        check(30, 40, [0; CAUSES], 70);
+        // The clocks of the scheduler and of the records differ by a little.
+        check(60, 0, [60, 0, 0, 0, 0], 0);
+        check(u32::MAX / UNITS, 0, [u32::MAX / UNITS; CAUSES], 0);
+    }
+
+    #[test]
+    fn what_was_not_measured_says_so() {
+        for (thread, expect) in [
+            (0, Some(Unknown::Unmeasured)),
+            (2, Some(Unknown::Threads)),
+            (3, Some(Unknown::Unkept)),
+            (4, None),
+        ] {
+            let why = agent_common::why::Why { thread, unread: 7, ..Default::default() };
+            let found = Why::of(&pair(why));
+            assert_eq!(found.map(|why| why.thread.unwrap_err()), expect);
+            assert_eq!(found.and_then(|why| why.unread), None);
+        }
+        let known = agent_common::why::Why { flags: 6, unread: 1, ..Default::default() };
+        let known = Why::of(&pair(known)).unwrap();
+        assert_eq!((known.unread, known.unaccepted), (Some(Nanos(1024)), Some(Nanos(0))));
     }
 }

@@ -106,7 +106,7 @@ pub struct Options {
 pub struct Why {
     /// Where the time of the thread went, and how long the connection waited to be accepted.
     pub time: bool,
-    /// When bytes came.
+    /// When bytes came, to the microsecond; else to the kernel's tick.
     pub arrivals: bool,
 }
 
@@ -233,7 +233,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         thread: u32::from(thread_account(options, &schedule).is_ok()),
         arrival: u32::from(options.why.arrivals),
         established: u32::from(options.why.time && usage::keeps_sockets(&plan)),
-        reserved: 0,
+        tick: if options.why.time && !options.why.arrivals { tick() } else { 0 },
     };
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
@@ -286,7 +286,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
             return Some(State::Disabled { why });
         }
         if !options.why.arrivals && probe.program == ARRIVALS {
-            let why = "nobody asks when bytes came (`traces.why: full` with spans on)".to_owned();
+            let why = "nobody asks when bytes came (`traces.why: exact` with spans on)".to_owned();
             return Some(State::Disabled { why });
         }
         let field = if probe.tiers == Tier::Calls.bit() {
@@ -326,6 +326,12 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let mut kernel = Kernel::new(bpf, tier, reports, sweep, debug, rings, options)?;
     kernel.keep_tables(tables);
     Ok(kernel)
+}
+
+/// Nanoseconds between two ticks of the kernel.
+fn tick() -> u32 {
+    let coarse = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    u32::try_from(coarse.tv_nsec).unwrap_or(0)
 }
 
 /// Whether exchanges can be told what their threads did, or why not.

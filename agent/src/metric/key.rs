@@ -268,6 +268,8 @@ pub const STETH_REQUEST_ROLE: Key = Key("steth.request.role");
 pub const STETH_REQUEST_WAIT_CAUSE: Key = Key("steth.request.wait.cause");
 /// Time from a connection's establishment until it was accepted; of its first request alone.
 pub const STETH_WHY_ACCEPT_QUEUE: Key = Key("steth.why.accept_queue");
+/// No accept can be seen on this host: that time ends with the first read, of bytes that came before the accept.
+pub const STETH_WHY_ACCEPT_UNSEEN: Key = Key("steth.why.accept_unseen");
 /// Time the first bytes of a request (of the response, for its client) lay there before they were read.
 pub const STETH_WHY_RECEIVE_QUEUE: Key = Key("steth.why.receive_queue");
 /// Time of the thread on a processor, between the first bytes of request and response.
@@ -425,6 +427,7 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_REQUEST_ROLE, Type::Text),
     (STETH_REQUEST_WAIT_CAUSE, Type::Text),
     (STETH_WHY_ACCEPT_QUEUE, Type::Double),
+    (STETH_WHY_ACCEPT_UNSEEN, Type::Bool),
     (STETH_WHY_RECEIVE_QUEUE, Type::Double),
     (STETH_WHY_CPU, Type::Double),
     (STETH_WHY_RUN_QUEUE, Type::Double),

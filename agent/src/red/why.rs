@@ -15,11 +15,13 @@ use crate::metric::snapshot::{Attribute, Data, Metric, Point, Value, WallTime};
 use crate::protocol::{Exchange, Role};
 
 /// What a request may wait for before a thread has it, or a processor the thread.
-const QUEUES: [&str; 4] = ["accept_queue", "receive_queue", "run_queue", "throttled"];
+const QUEUES: [&str; 5] = ["accept_queue", "receive_queue", "run_queue", "throttled", "first_read"];
 const ACCEPT: usize = 0;
 const RECEIVE: usize = 1;
 const RUN: usize = 2;
 const THROTTLED: usize = 3;
+/// Both of the first two, where no accept is seen.
+const FIRST_READ: usize = 4;
 /// Behind them what a thread may wait for, then the two that are no waits.
 const BLOCKED: usize = QUEUES.len();
 const CPU: usize = BLOCKED + CAUSES;
@@ -88,7 +90,8 @@ impl Whys {
                 }
             }
         }
-        for (kind, time) in [(ACCEPT, why.unaccepted), (RECEIVE, why.unread)] {
+        let accept = if why.unseen_accept { FIRST_READ } else { ACCEPT };
+        for (kind, time) in [(accept, why.unaccepted), (RECEIVE, why.unread)] {
             if let Some(time) = time {
                 add(kind, time);
             }

@@ -50,7 +50,7 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
     let traces = export.traces.is_some();
     options.why = kernel::Why {
         time: traces && config.traces.why != Why::Off,
-        arrivals: traces && config.traces.why == Why::Full,
+        arrivals: traces && config.traces.why == Why::Exact,
     };
     options.own = if config.observe.itself { 0 } else { std::process::id() };
     if config.host.root != std::path::Path::new("/") {

@@ -222,6 +222,9 @@ impl Attributes {
         }
         if let Some(time) = why.unaccepted {
             self.seconds(key::STETH_WHY_ACCEPT_QUEUE, time);
+            if why.unseen_accept {
+                self.0.push((key::STETH_WHY_ACCEPT_UNSEEN, Value::Bool(true)));
+            }
         }
         if let Some(time) = why.unread {
             self.seconds(key::STETH_WHY_RECEIVE_QUEUE, time);

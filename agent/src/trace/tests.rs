@@ -3,6 +3,7 @@
 
 mod conventions;
 mod links;
+mod why;
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -46,6 +47,7 @@ pub(super) struct Ask {
     pub(super) peer: Peer,
     pub(super) position: u64,
     pub(super) cut: bool,
+    pub(super) course: Course,
 }
 
 pub(super) const CLIENT_PORT: u16 = 40_000;
@@ -68,6 +70,7 @@ pub(super) fn served(path: &str, status: u16, times: (u64, u64)) -> Ask {
         peer: peer([127, 0, 0, 1], CLIENT_PORT, SERVER_PORT),
         position: 0,
         cut: false,
+        course: Course::default(),
     }
 }
 
@@ -118,7 +121,7 @@ fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u6
         peer: ask.peer,
         lines: Lines::new(ask.head.as_bytes(), ask.cut),
         position: Some(ask.position),
-        course: Course::default(),
+        course: ask.course,
     };
     let route = route.filter(|_| ask.role == Role::Server);
     let route = route.map(|text| Route { text: text.into(), template: false });

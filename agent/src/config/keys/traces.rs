@@ -36,8 +36,9 @@ pub struct Traces {
     /// Memory of the requests that wait; when it is used up, the oldest are judged early.
     pub window_bytes: Size<65_536, 4_294_967_296>,
     /// Where the time of a request went, measured in the kernel, on its span and as
-    /// `steth.request.*`: `off`; `thread`, what the thread did that served it; `full`, beside that
-    /// how long it waited to be accepted and to be read, which costs a program on all that arrives.
+    /// `steth.request.*`: `off`; `on`; or `exact`, which tells waits to be read of less than
+    /// two of the kernel's ticks as well, and those to be accepted where no function can be hooked, for a
+    /// program on every segment that arrives: half as much again as all the rest.
     pub why: Why,
     /// Query parameters whose values may be told; all others read `REDACTED`.
     pub query_parameters: Vec<String>,
@@ -69,11 +70,11 @@ impl Default for Traces {
 pub enum Why {
     /// Nothing.
     Off,
-    /// What the thread did that served it.
-    Thread,
-    /// Beside that, how long it waited to be accepted and to be read.
+    /// By what the kernel keeps anyway.
     #[default]
-    Full,
+    On,
+    /// With the arrival of all bytes.
+    Exact,
 }
 
 /// The samplers of the OpenTelemetry specification.
