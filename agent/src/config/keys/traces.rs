@@ -36,9 +36,9 @@ pub struct Traces {
     /// Memory of the requests that wait; when it is used up, the oldest are judged early.
     pub window_bytes: Size<65_536, 4_294_967_296>,
     /// Where the time of a request went, measured in the kernel, on its span and as
-    /// `steth.request.*`: `off`; `on`; or `exact`, which tells waits to be read of less than
-    /// two of the kernel's ticks as well, and those to be accepted where no function can be hooked, for a
-    /// program on every segment that arrives: half as much again as all the rest.
+    /// `steth.request.*`: `off`, `on` or `exact`. `exact` tells waits to be read of less than two of the
+    /// kernel's ticks as well, and waits to be accepted where the host lets nobody hook functions; it
+    /// costs a program on every segment that arrives, half as much again as everything else.
     pub why: Why,
     /// Query parameters whose values may be told; all others read `REDACTED`.
     pub query_parameters: Vec<String>,
