@@ -8,7 +8,7 @@ use steth::config;
 use steth::config::cli::{Cli, Verb};
 use steth::runtime::privilege::Privileges;
 use steth::runtime::told::told;
-use steth::runtime::{check, record, replay, start};
+use steth::runtime::{check, follow, record, replay, start};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,6 +30,10 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Verb::Record { file, length, anonymous }) => {
             let wanted = record::Wanted { file, length: *length, anonymous: *anonymous };
             record::record(cli, &config::load(&sources)?, wanted)?;
+        }
+        Some(Verb::Trace { last }) => {
+            let most = last.map(|last| usize::try_from(last).unwrap_or(usize::MAX));
+            follow::follow(cli, &config::load(&sources)?, most, std::io::stdout().lock())?;
         }
         Some(Verb::Replay { file }) => {
             replay::replay(&config::load(&sources)?.config, file, std::io::stdout().lock())?;

@@ -46,6 +46,7 @@ impl Prometheus {
         let mut program = command("prometheus", "prometheus-scraping");
         program.arg(format!("--config.file={}", config.display()));
         program.arg(format!("--storage.tsdb.path={}/data", scratch.path().display()));
+        program.arg("--enable-feature=exemplar-storage");
         program.arg(format!("--web.listen-address=127.0.0.1:{port}"));
         let program = Program::listening(program, SocketAddr::from(([127, 0, 0, 1], port)))?;
         Ok(Self { _program: program, _scratch: scratch, port })
@@ -58,7 +59,7 @@ impl Prometheus {
 
     /// What an instant query gives; none while it cannot be asked yet.
     pub fn query(&self, query: &str) -> anyhow::Result<Option<serde_json::Value>> {
-        let query = query.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
+        let query = encoded(query);
         let (head, body) = fetch(self.port, &format!("/api/v1/query?query={query}"), "*/*")?;
         if head.contains(" 503 ") {
             // It listens a moment before it is ready.
@@ -67,6 +68,20 @@ impl Prometheus {
         let mut answer: serde_json::Value = serde_json::from_str(&body)?;
         anyhow::ensure!(head.contains(" 200 "), "{body}");
         Ok(answer.pointer_mut("/data/result").map(serde_json::Value::take))
+    }
+
+    /// What it knows of exemplars of these series as JSON text, once it knows any, or after a while.
+    pub fn exemplars_until(&self, query: &str) -> anyhow::Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        let query = encoded(query);
+        let path = format!("/api/v1/query_exemplars?query={query}&start=0&end=4102444800");
+        loop {
+            let (_, body) = fetch(self.port, &path, "*/*")?;
+            if body.contains("\"exemplars\"") || Instant::now() > deadline {
+                return Ok(body);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// The value of an instant query that gives one number; none while there is no result.
@@ -87,4 +102,8 @@ impl Prometheus {
             std::thread::sleep(Duration::from_millis(200));
         }
     }
+}
+
+fn encoded(query: &str) -> String {
+    query.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
 }

@@ -31,6 +31,8 @@ pub struct Span {
     pub start: u64,
     /// The same.
     pub end: u64,
+    /// Trace and id of spans it links to.
+    pub links: Vec<(String, String)>,
     /// Its own attributes.
     pub attributes: BTreeMap<String, Value>,
 }
@@ -71,6 +73,9 @@ pub(crate) fn of(request: &Value) -> Vec<Span> {
                 status: whole(status.get("code")),
                 start: whole(span.get("startTimeUnixNano")),
                 end: whole(span.get("endTimeUnixNano")),
+                links: list(span, "links")
+                    .map(|link| (text(link, "traceId"), text(link, "spanId")))
+                    .collect(),
                 attributes: attributes(span),
             });
         }

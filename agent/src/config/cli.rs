@@ -30,6 +30,7 @@ Examples:
   sudo steth --otlp-endpoint http://otel:4318  push to a collector as well
   sudo -E steth                                the same, set by OTEL_EXPORTER_OTLP_ENDPOINT
   sudo steth --include-executable nginx        watch nginx only
+  sudo steth trace --last 5                    five traces as waterfalls, with what they waited for
   sudo steth record bug.steth --for 60s        a recording is a bug report
   steth replay bug.steth                       ... that anyone can play back, without privileges
   curl -s http://127.0.0.1:9464/metrics        what Prometheus would see
@@ -59,6 +60,19 @@ pub enum Verb {
         /// Stop after this long, for instance 60s; without it, at Ctrl-C.
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         length: Option<std::time::Duration>,
+    },
+    /// Watch, and print each trace as a waterfall of text.
+    ///
+    /// Watches by itself, beside an agent or without one: nothing listens, so nobody who may not watch
+    /// this host can ask for what was requested on it. Every trace is printed, as far as the budgets of
+    /// `traces` allow; `STETH_TRACES_RATIO` makes it a part of them, beside errors and slow ones.
+    #[command(
+        after_help = "Examples:\n  sudo steth trace --last 5\n  sudo STETH_TRACES_RATIO=0 steth trace --include-service shop"
+    )]
+    Trace {
+        /// End after so many traces; without it, at Ctrl-C.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        last: Option<u32>,
     },
     /// Play a recording back, as if it happened again. Needs no privileges.
     #[command(after_help = "Example:\n  steth replay bug.steth")]
@@ -328,6 +342,8 @@ mod tests {
             verb("steth config validate a.yaml").unwrap(),
             Some(Verb::Config(ConfigVerb::Validate { file: Some("a.yaml".into()) }))
         );
+        assert_eq!(verb("steth trace --last 3").unwrap(), Some(Verb::Trace { last: Some(3) }));
+        assert!(verb("steth trace --last 0").is_err());
         let after = Cli::parse_from(["steth", "check", "--config", "x", "--capture-tier", "3"]);
         assert_eq!(after.flags.settings()[0].text, "3");
         let refused = verb("steth record f --for 60").unwrap_err().to_string();

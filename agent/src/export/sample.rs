@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::metrics::v1::metric::Data as MetricData;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as NumberValue;
 
+use crate::metric::exemplar::Exemplars;
 use crate::metric::histogram::{Exponential, Histogram};
 use crate::metric::instrument::http::HTTP_SERVER_REQUEST_DURATION;
 use crate::metric::instrument::{Instrument, Kind, SECONDS, Scale};
@@ -50,6 +51,7 @@ pub(crate) fn quarters(count: u64) -> Histogram {
         max: 250_000_000,
         explicit: explicit.into(),
         exponential: Exponential { scale: 0, zero_count: 0, offset: -3, counts: vec![count] },
+        exemplars: Exemplars::new(),
     }
 }
 

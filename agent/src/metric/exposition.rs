@@ -12,6 +12,10 @@ pub const TARGET_HELP: &str = "What is observed, by job and instance.";
 pub const JOB: &str = "job";
 /// The instance of the service.
 pub const INSTANCE: &str = "instance";
+/// The label of an exemplar's trace.
+pub const TRACE_ID: &str = "trace_id";
+/// The label of an exemplar's span.
+pub const SPAN_ID: &str = "span_id";
 /// The upper bound of a bucket.
 pub const LE: &str = "le";
 /// Ends the name of a counter.

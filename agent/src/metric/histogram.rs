@@ -2,6 +2,7 @@
 //!
 //! It keeps counts alone: bounds and unit are the instrument's, which every recording names.
 
+use super::exemplar::{Exemplar, Exemplars};
 pub use super::exponential::{Exponential, MAX_BUCKETS, MAX_SCALE};
 use super::instrument::Instrument;
 
@@ -20,6 +21,8 @@ pub struct Histogram {
     pub explicit: Box<[u64]>,
     /// The same values in exponential buckets.
     pub exponential: Exponential,
+    /// Spans that stand for some of them.
+    pub exemplars: Exemplars,
 }
 
 impl Histogram {
@@ -32,7 +35,15 @@ impl Histogram {
             max: 0,
             explicit: vec![0; instrument.bounds().len() + 1].into(),
             exponential: Exponential::new(),
+            exemplars: Exemplars::new(),
         }
+    }
+
+    /// Has a span stand for the bucket of its value, which was counted before.
+    pub fn exemplify(&mut self, instrument: &Instrument, exemplar: Exemplar) {
+        let outside = instrument.scale.apply(exemplar.value);
+        let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+        self.exemplars.put(bucket, exemplar);
     }
 
     /// Counts one value. `instrument` is the one this was made for.
@@ -94,6 +105,7 @@ impl Histogram {
             *held += more;
         }
         self.exponential.merge(&other.exponential);
+        self.exemplars.merge(&other.exemplars);
     }
 
     /// What was recorded after `baseline`, an earlier state of this: exact but for the range, which
@@ -110,6 +122,7 @@ impl Histogram {
                 .map(|(now, then)| now.saturating_sub(*then))
                 .collect(),
             exponential: self.exponential.since(&baseline.exponential),
+            exemplars: self.exemplars.clone(),
         }
     }
 
@@ -180,6 +193,7 @@ mod tests {
             max: values.iter().copied().max().unwrap_or(0),
             explicit: explicit.into(),
             exponential,
+            exemplars: Exemplars::new(),
         }
     }
 

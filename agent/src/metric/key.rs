@@ -261,6 +261,11 @@ pub const STETH_LINK_METHOD: Key = Key("steth.link.method");
 pub const STETH_LINK_MISSING: Key = Key("steth.link.missing");
 /// Why a span was kept.
 pub const STETH_SAMPLING_REASON: Key = Key("steth.sampling.reason");
+/// That a span's request has not ended, and why it is told of.
+pub const STETH_SPAN_STATE: Key = Key("steth.span.state");
+
+/// Before the name of what a request's time went into.
+pub const STETH_WHY: &str = "steth.why.";
 
 /// Which side of a request the service was on.
 pub const STETH_REQUEST_ROLE: Key = Key("steth.request.role");
@@ -442,4 +447,5 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_WHY_SWITCHES, Type::Int),
     (STETH_WHY_SHARED, Type::Bool),
     (STETH_WHY_MISSING, Type::Text),
+    (STETH_SPAN_STATE, Type::Text),
 ];

@@ -57,6 +57,8 @@ pub struct Pipeline {
     usage: Book,
     paths: Paths,
     verdicts: Vec<(ConnId, Verdict)>,
+    /// When the last sweep looked.
+    swept: Timestamp,
     counters: Counters,
 }
 
@@ -79,12 +81,13 @@ impl Sink for Next<'_> {
             return;
         }
         let entity = self.entities.of(exchange.pid, exchange.begun);
-        let route = self.red.observe(entity, exchange);
+        let counted = self.red.observe(entity, exchange);
         if let Some(trace) = &mut self.trace {
             let red = &*self.red;
+            let route = counted.route;
             let told = red.route(entity, exchange.role, route);
             let told = told.map(|(text, template)| trace::Route { text, template });
-            trace.observe(entity, exchange, (route, told), || {
+            trace.observe(entity, exchange, (counted, told), || {
                 red.usual(entity, exchange.role, route)
             });
         }
@@ -108,6 +111,7 @@ impl Pipeline {
             usage: Book::new(config.usage),
             paths: config.paths,
             verdicts: Vec::new(),
+            swept: Timestamp::default(),
             counters: Counters::default(),
         }
     }
@@ -144,7 +148,11 @@ impl Pipeline {
                 let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));
                 if self.entities.watched(pid, begun) {
                     let entity = self.entities.of(pid, begun);
-                    self.red.connect_failed(entity, connect_fault(failed.errno), failed.peer.port);
+                    let fault = connect_fault(failed.errno);
+                    self.red.connect_failed(entity, fault, failed.peer.port);
+                    if let Some(trace) = &mut self.trace {
+                        trace.connect_failed(entity, failed, fault);
+                    }
                 }
             }
             _ => {
@@ -163,6 +171,7 @@ impl Pipeline {
 
     /// A sweep begins: the rows that come as records until [`Pipeline::end_sweep`] are of one moment.
     pub fn begin_sweep(&mut self, now: Timestamp) {
+        self.swept = now;
         self.http1.begin_sweep(now);
     }
 
@@ -196,6 +205,19 @@ impl Pipeline {
             })
             .collect();
         red.gauges(active.into_iter(), open.into_iter());
+        self.in_flight(Trace::in_flight);
+    }
+
+    /// Tells the stage of spans of all that is in flight.
+    fn in_flight(&mut self, mut tell: impl FnMut(&mut Trace, EntityId, &Exchange<'_>)) {
+        let Self { http1, entities, trace, paths, swept, .. } = self;
+        let Some(trace) = trace else { return };
+        for request in http1.in_flight() {
+            if paths.watches(&request.path) && entities.watched(request.pid, request.since) {
+                let entity = entities.of(request.pid, request.since);
+                tell(trace, entity, &request.exchange(*swept));
+            }
+        }
     }
 
     /// Time has come to `now`.
@@ -206,6 +228,9 @@ impl Pipeline {
         }
         if let Some(trace) = &mut self.trace {
             trace.tick(now);
+            for (entity, sample) in trace.samples() {
+                self.red.exemplify(entity, &sample, &anchor);
+            }
         }
     }
 
@@ -255,8 +280,10 @@ impl Pipeline {
         trace::Batch { anchor: *anchor, services: services.collect() }
     }
 
-    /// Nothing more will come: what waits for the rest of its tree is judged now.
+    /// Nothing more will come: what the last sweep showed in flight is told of, and what waits for the
+    /// rest of its tree is judged now.
     pub fn end_spans(&mut self) {
+        self.in_flight(Trace::unfinished);
         if let Some(trace) = &mut self.trace {
             trace.finish();
         }

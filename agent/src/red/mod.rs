@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entity::EntityId;
-use crate::event::{Nanos, Peer};
+use crate::event::{Nanos, Peer, Timestamp};
+use crate::host::Anchor;
+use crate::metric::exemplar::Exemplar;
 use crate::metric::histogram::Histogram;
 use crate::metric::snapshot::{Scope, WallTime};
 use crate::protocol::{Authority, Exchange, Fault, Method, Role};
@@ -37,6 +39,8 @@ use service::{Now, Phase, Service};
 /// The name of this family's scope.
 pub const SCOPE: &str = "steth/red";
 
+/// Exemplars of all series: beyond them none are taken before others have aged.
+const EXEMPLARS: usize = 16_384;
 /// Exchanges of a route before it is said what is usual for it.
 const ENOUGH: u64 = 100;
 
@@ -92,6 +96,39 @@ pub struct Open<'a> {
     pub idle: bool,
 }
 
+/// Where an exchange was counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Its route.
+    pub route: RouteId,
+    /// Its series; none for one that a budget had no room for.
+    labels: Option<Labels>,
+}
+
+impl Counted {
+    /// Nowhere.
+    pub const NOWHERE: Self = Self { route: RouteId::NONE, labels: None };
+}
+
+/// A span that may stand for the buckets that its exchange was counted in.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Its side.
+    pub role: Role,
+    /// Where its exchange was counted.
+    pub counted: Counted,
+    /// How the route read then: its number may be another's by now.
+    pub route: Option<Arc<str>>,
+    /// The span's trace.
+    pub trace: [u8; 16],
+    /// Its id.
+    pub span: [u8; 8],
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Duration, request and response size.
+    pub values: [u64; 3],
+}
+
 /// One line of the live view: everything counted for a route.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -137,6 +174,7 @@ pub struct Red {
     now: Now,
     counters: Counters,
     changes: Vec<Change>,
+    exemplars: usize,
 }
 
 impl Red {
@@ -155,12 +193,13 @@ impl Red {
             now: Now { since: now, tick: 0 },
             counters: Counters::default(),
             changes: Vec::new(),
+            exemplars: 0,
         }
     }
 
-    /// Counts one exchange. Gives the route it was counted under.
-    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) -> RouteId {
-        let Self { config, rules, services, hash, now, counters, changes } = self;
+    /// Counts one exchange. Gives where.
+    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) -> Counted {
+        let Self { config, rules, services, hash, now, counters, changes, exemplars: _ } = self;
         counters.observed += 1;
         let service = live(services, entity, counters);
         if config.why {
@@ -211,20 +250,47 @@ impl Red {
             version: exchange.version,
             server,
         };
+        let counted = Counted { route, labels: Some(labels) };
         if let Some(series) = service.find(labels) {
             series.record(exchange);
-            return route;
+            return counted;
         }
         let room = service.series.len() < config.series_per_service
             && counters.series < config.series_total;
         if room && let Some(series) = service.add(labels, *now) {
             counters.series += 1;
             series.record(exchange);
-            return route;
+            return counted;
         }
         counters.overflowed += 1;
         service.overflow(labels, *now).record(exchange);
-        route
+        Counted { route, labels: None }
+    }
+
+    /// Has a kept span stand for the buckets its exchange was counted in, if they are there still.
+    pub fn exemplify(&mut self, entity: EntityId, sample: &Sample, anchor: &Anchor) {
+        let Sample { role, counted, route, trace, span, ended, values } = sample;
+        let Some(service) = self.services.get_mut(&entity) else { return };
+        let series = match counted.labels {
+            Some(labels) => {
+                let text = service.route(*role, counted.route).map(|(text, _)| text);
+                if text != *route {
+                    return;
+                }
+                service.find(labels)
+            }
+            None => {
+                let place = usize::from(*role == Role::Client);
+                service.overflow.get_mut(place).and_then(Option::as_deref_mut)
+            }
+        };
+        if let Some(series) = series
+            && self.exemplars + values.len() <= EXEMPLARS
+        {
+            let time = anchor.wall(*ended);
+            let exemplar = |value| Exemplar { trace: *trace, span: *span, time, value };
+            self.exemplars += series.exemplify(values.map(exemplar));
+        }
     }
 
     /// How a route reads and whether it is told as `url.template`; none for all that has no route.
@@ -311,8 +377,10 @@ impl Red {
     pub fn tick(&mut self, now: WallTime) {
         self.now = Now { since: now, tick: self.now.tick + 1 };
         let counters = &mut self.counters;
+        let mut exemplars = 0;
         self.services.retain(|_, service| {
             service.forget_moved();
+            exemplars += service.age();
             match service.phase {
                 Phase::Live => {}
                 Phase::Last => service.phase = Phase::Ended,
@@ -323,6 +391,7 @@ impl Red {
             }
             true
         });
+        self.exemplars = exemplars;
     }
 
     /// What is counted, by service, role and route: for the live view.

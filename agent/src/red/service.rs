@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::metric::exemplar::Exemplar;
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{Instrument, http as metric};
 use crate::metric::key;
@@ -69,6 +70,28 @@ impl Series {
         duration.record(of_duration, exchange.ended.since(exchange.begun).0);
         request.record(of_request, exchange.request_body);
         response.record(of_response, exchange.response_body);
+    }
+
+    /// Has a span stand for its buckets; gives how many exemplars more there are.
+    pub(super) fn exemplify(&mut self, exemplars: [Exemplar; 3]) -> usize {
+        let before = self.exemplars();
+        let instruments = instruments(self.labels.role);
+        for ((histogram, instrument), exemplar) in
+            self.histograms.iter_mut().zip(instruments).zip(exemplars)
+        {
+            histogram.exemplify(instrument, exemplar);
+        }
+        self.exemplars() - before
+    }
+
+    /// An interval has ended; gives how many exemplars there still are.
+    fn age(&mut self) -> usize {
+        self.histograms.iter_mut().for_each(|histogram| histogram.exemplars.age());
+        self.exemplars()
+    }
+
+    fn exemplars(&self) -> usize {
+        self.histograms.iter().map(|histogram| histogram.exemplars.len()).sum()
     }
 
     fn merge(&mut self, other: &Self) {
@@ -224,6 +247,12 @@ impl Service {
         let known = self.failures.contains_key(&key) || self.failures.len() < FAILURES;
         let key = if known { key } else { None };
         self.failures.entry(key).or_insert((0, now.since)).0 += 1;
+    }
+
+    /// An interval has ended; gives how many exemplars there still are.
+    pub(super) fn age(&mut self) -> usize {
+        let overflow = self.overflow.iter_mut().flatten().map(|series| &mut **series);
+        self.series.iter_mut().chain(overflow).map(Series::age).sum()
     }
 
     /// What stood in the snapshot before is told no more.

@@ -455,3 +455,49 @@ fn where_the_time_went_is_counted_by_role_and_cause() {
     check("steth.request.cpu.duration", &[(server, "1")]);
     check("steth.request.first_byte.duration", &[(server, "2")]);
 }
+
+/// Spans that stand for buckets, of every series of a service.
+fn exemplars(red: &Red, entity: EntityId) -> Vec<[u8; 8]> {
+    let scopes = red.snapshot();
+    let scopes = scopes.iter().filter(|(of, _)| *of == entity);
+    let points = scopes.flat_map(|(_, scope)| scope.metrics.first()).flat_map(|m| &m.points);
+    let spans = points.flat_map(|point| match &point.data {
+        Data::Histogram(held) => (0..20).filter_map(|at| held.exemplars.of_bucket(at)).collect(),
+        _ => Vec::new(),
+    });
+    spans.map(|exemplar| exemplar.span).collect()
+}
+
+fn sample(red: &Red, counted: Counted, span: u8) -> Sample {
+    Sample {
+        role: Role::Server,
+        counted,
+        route: red.route(ONE, Role::Server, counted.route).map(|(text, _)| text),
+        trace: [1; 16],
+        span: [span; 8],
+        ended: Timestamp(2_001_000),
+        values: [2_000_000, 0, 612],
+    }
+}
+
+#[test]
+fn a_kept_span_stands_for_the_bucket_it_was_counted_in() {
+    let mut red = red(Config { series_per_service: 1, ..Config::default() });
+    let anchor = Anchor::default();
+    let counted = red.observe(ONE, &exchange(Role::Server, "/a", Some(200)));
+    let over = red.observe(ONE, &exchange(Role::Server, "/a", Some(500)));
+    let (one, two) = (sample(&red, counted, 1), sample(&red, over, 2));
+    red.exemplify(ONE, &one, &anchor);
+    red.exemplify(ONE, &two, &anchor);
+    red.exemplify(TWO, &one, &anchor);
+    assert_eq!(exemplars(&red, ONE), [[1; 8], [2; 8]]);
+    assert_eq!(exemplars(&red, TWO), [[0; 8]; 0]);
+    // A route's number may be another route's by the time that its span is kept.
+    let other = Sample { route: Some("/other".into()), span: [3; 8], ..one };
+    red.exemplify(ONE, &other, &anchor);
+    assert_eq!(exemplars(&red, ONE), [[1; 8], [2; 8]]);
+    red.tick(WallTime(20));
+    assert_eq!(exemplars(&red, ONE).len(), 2);
+    red.tick(WallTime(30));
+    assert_eq!((exemplars(&red, ONE).len(), red.exemplars), (0, 0));
+}

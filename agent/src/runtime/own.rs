@@ -21,8 +21,9 @@ use crate::metric::instrument::own::{
     STETH_COLLECT_ROUNDS, STETH_COLLECT_TIME, STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE,
     STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_CONTEXT_LOST,
     STETH_EXCHANGE_UNKNOWN, STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN,
-    STETH_RING_LIMIT, STETH_RING_USAGE, STETH_SAMPLE_LOST, STETH_SPAN_DROPPED, STETH_SPAN_EXPORTED,
-    STETH_SPAN_KEPT, STETH_SPAN_LINKED, STETH_SPAN_UNLINKED, STETH_SPAN_WAITING,
+    STETH_RING_LIMIT, STETH_RING_USAGE, STETH_SAMPLE_LOST, STETH_SPAN_DROPPED, STETH_SPAN_EARLY,
+    STETH_SPAN_EXPORTED, STETH_SPAN_KEPT, STETH_SPAN_LINKED, STETH_SPAN_UNLINKED,
+    STETH_SPAN_WAITING, STETH_WINDOW_LIMIT, STETH_WINDOW_USAGE,
 };
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};
@@ -218,7 +219,7 @@ impl Own {
         let outcome = |name, count| by(key::STETH_OUTCOME, name, count);
         let linked = [By::Context, By::Connection].into_iter().zip(counters.linked);
         let roots = Missing::ALL.into_iter().zip(counters.roots);
-        let (waiting, _) = trace.waiting();
+        let (waiting, bytes) = trace.waiting();
         vec![
             Metric { instrument: &STETH_SPAN_KEPT, points: kept.collect() },
             Metric { instrument: &STETH_SPAN_DROPPED, points: left.chain(unsent).collect() },
@@ -230,6 +231,9 @@ impl Own {
                 ],
             },
             self.single(&STETH_SPAN_WAITING, waiting as u64),
+            self.single(&STETH_SPAN_EARLY, counters.early),
+            self.single(&STETH_WINDOW_USAGE, bytes as u64),
+            self.single(&STETH_WINDOW_LIMIT, trace.config().bytes as u64),
             Metric {
                 instrument: &STETH_SPAN_LINKED,
                 points: linked.map(|(how, n)| by(key::STETH_LINK_METHOD, how.name(), n)).collect(),

@@ -59,7 +59,7 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let own = Own::new(&anchor, Fixed::bare(limits));
     let (tee, progress, writing) = Tee::start(writer, notes.clone())?;
     // Series that end stay: there is one snapshot, at the end.
-    let pace = Pace { export: exports.interval, show: None, spans: None };
+    let pace = Pace { export: exports.interval, show: None, spans: None, look: None };
     let turnstile = Turnstile::new(kernel, stages, own, pace).recording(tee);
     let (ringer, bell) = bell::hang()?;
     let outlets =

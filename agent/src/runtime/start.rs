@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,6 +15,7 @@ use super::own::{Fixed, Own};
 use super::privilege::Privileges;
 use super::pushes::Pushes;
 use super::told::told;
+use super::traces::{self, Traces};
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
 use super::usage::{Caller, Collector};
 use super::views::Asked;
@@ -38,6 +39,14 @@ use crate::usage::{Families, NoTables, Tables};
 const SHOW: Duration = Duration::from_secs(1);
 /// The nice value of the thread that empties the ring.
 const URGENCY: i32 = -10;
+/// Spans that wait to be shown, where none are sent.
+const SHOWN: usize = 4096;
+/// Batches of them that do.
+const BATCHES: usize = 16;
+/// Traces that failed, and as many slow ones, in the list of the live view.
+const LISTED: usize = 20;
+/// Looks at what is in flight in the time after which it is said to hang.
+const LOOKS: u32 = 4;
 /// For the last push at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -181,7 +190,12 @@ async fn serve(
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));
-    let trace = exports.traces.as_ref().map(|traces| config.trace(seed(), traces.queue));
+    // Who looks on sees traces whether or not they are sent to anybody.
+    let untaken = exports.traces.as_ref().map(|traces| traces.queue);
+    let looks_on = shows && config.traces.enabled != Some(false);
+    let untaken = untaken.or(looks_on.then_some(SHOWN));
+    let makes_spans = untaken.is_some();
+    let trace = untaken.map(|untaken| config.trace(seed(), untaken));
     let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
 
     let instance = machine_instance(&host);
@@ -217,18 +231,27 @@ async fn serve(
     };
     let own = Own::new(&clock::anchor(), fixed);
     let (view, views) = watch::channel(Arc::new(model::View::default()));
-    let mut showing = Showing::new(host, format!("tier {tier}"));
+    let (kept, seen) = mpsc::sync_channel(BATCHES);
+    let mut showing = Showing::new(host, format!("tier {tier}"), seen);
+    let batches = pushes.batches();
     let outlets = Outlets {
         export: pushes.moments(),
         show: Box::new(move |moment, pipeline| {
             view.send_replace(Arc::new(showing.view(moment, pipeline)));
         }),
-        spans: pushes.batches(),
+        spans: Box::new(move |batch| {
+            if shows {
+                // What nobody looks at in time is not shown.
+                let _ = kept.try_send(batch.clone());
+            }
+            batches(batch);
+        }),
     };
     let pace = Pace {
         export: exports.interval,
         show: shows.then_some(SHOW),
-        spans: exports.traces.as_ref().map(|traces| traces.delay),
+        spans: if shows { Some(SHOW) } else { exports.traces.as_ref().map(|traces| traces.delay) },
+        look: makes_spans.then(|| look(config)),
     };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     let turnstile = turnstile.collecting(collector);
@@ -268,8 +291,13 @@ async fn serve(
     }
 }
 
+/// How often what is in flight is looked at, to say in time that it hangs.
+pub(super) fn look(config: &Config) -> Duration {
+    config.traces.hanging.duration() / LOOKS
+}
+
 /// Where the ids of this run's spans begin: the standard library's hash keys are random.
-fn seed() -> [u64; 4] {
+pub(super) fn seed() -> [u64; 4] {
     let random = RandomState::new();
     [0_u8, 1, 2, 3].map(|place| random.hash_one(place))
 }
@@ -336,12 +364,14 @@ struct Showing {
     host: String,
     capture: String,
     last: Option<(f64, f64)>,
+    traces: Traces,
+    kept: mpsc::Receiver<trace::Batch>,
 }
 
 impl Showing {
-    fn new(host: String, capture: String) -> Self {
+    fn new(host: String, capture: String, kept: mpsc::Receiver<trace::Batch>) -> Self {
         let (feed, meter) = (feed::Feed::default(), meter::Meter::default());
-        Self { feed, meter, host, capture, last: None }
+        Self { feed, meter, host, capture, last: None, traces: Traces::default(), kept }
     }
 
     fn view(&mut self, moment: &Moment, pipeline: &Pipeline) -> model::View {
@@ -368,18 +398,15 @@ impl Showing {
             .map(|entity| (entity, u64::try_from(pipeline.red().in_flight(entity)).unwrap_or(0)))
             .collect();
         open.dedup();
-        let name = |entity| name(&pipeline.resource(entity));
+        let name = |entity| traces::service(&pipeline.resource(entity));
         let read = pipeline.book().read().map(|read| read.monotonic);
         let used = self.meter.look(&moment.snapshot, read);
-        self.feed.view(rows, &open, name, used, Duration::from_secs_f64(elapsed), header)
-    }
-}
-
-fn name(resource: &Resource) -> Arc<str> {
-    let found = resource.attributes.iter().find(|(key, _)| *key == key::SERVICE_NAME);
-    match found.map(|(_, value)| value) {
-        Some(Value::Text(text)) => Arc::clone(text),
-        Some(Value::Static(text)) => Arc::from(*text),
-        _ => Arc::from("?"),
+        for batch in self.kept.try_iter() {
+            self.traces.take(&batch);
+        }
+        let view =
+            self.feed.view(rows, &open, name, used, Duration::from_secs_f64(elapsed), header);
+        let (errors, slowest) = (self.traces.errors(LISTED), self.traces.slowest(LISTED));
+        model::View { errors, slowest, ..view }
     }
 }

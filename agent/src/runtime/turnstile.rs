@@ -63,6 +63,8 @@ pub struct Pace {
     pub show: Option<Duration>,
     /// Between two hand-overs of spans; none if nobody wants any.
     pub spans: Option<Duration>,
+    /// Between two looks at what is in flight, whatever is exported; none if nobody asks.
+    pub look: Option<Duration>,
 }
 
 /// Owner of kernel side and pipeline.
@@ -136,6 +138,7 @@ impl Turnstile {
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
         let mut next_spans = self.pace.spans.map(|spans| after(start, spans));
+        let mut next_look = self.pace.look.map(|look| after(start, look));
         // The first round is what later ones are compared with.
         self.call();
         // An export that waits for its round, and until when.
@@ -170,6 +173,10 @@ impl Turnstile {
                 (outlets.show)(&moment, &self.pipeline);
                 // For the next one: what is shown may be a second old.
                 self.call();
+            }
+            if next_look.is_some_and(|due| now >= due) {
+                next_look = self.pace.look.map(|look| after(now, look));
+                self.sweep();
             }
             if next_spans.is_some_and(|due| now >= due) {
                 next_spans = self.pace.spans.map(|spans| after(now, spans));

@@ -84,12 +84,14 @@ pub enum Missing {
     Ambiguous,
     /// One fits, but not in its place in the stream.
     Order,
+    /// It is not over: what it belongs to is looked for when it is.
+    Unfinished,
 }
 
 impl Missing {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Cause, Self::Address, Self::Peer, Self::Ambiguous, Self::Order];
+    pub const ALL: [Self; 6] =
+        [Self::Cause, Self::Address, Self::Peer, Self::Ambiguous, Self::Order, Self::Unfinished];
 
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
@@ -99,6 +101,7 @@ impl Missing {
             Self::Peer => "peer_not_seen",
             Self::Ambiguous => "ambiguous",
             Self::Order => "out_of_order",
+            Self::Unfinished => "unfinished",
         }
     }
 }

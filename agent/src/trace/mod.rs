@@ -8,6 +8,7 @@
 pub mod context;
 pub mod ids;
 mod link;
+mod open;
 mod pending;
 mod redact;
 pub mod sampling;
@@ -18,7 +19,7 @@ mod window;
 
 pub use link::Missing;
 pub use pending::Route;
-pub use span::{By, Span, Told};
+pub use span::{By, Kind, Span, Told};
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,12 +29,13 @@ use crate::event::{Nanos, Timestamp};
 use crate::host::Anchor;
 use crate::metric::snapshot::Resource;
 use crate::protocol::{Exchange, Role, Wanted};
-use crate::red::label;
 use crate::red::route::RouteId;
+use crate::red::{Counted, Sample, label};
 use context::Found;
 use ids::{Ids, SpanId};
 use link::{Links, Mate};
-use pending::Pending;
+use open::Hanging;
+use pending::{Pending, Subject};
 use sampling::{Budget, Left, Sampler, Traits, Why};
 use span::Standing;
 use window::{At, Window};
@@ -47,6 +49,8 @@ const TREE: usize = 256;
 const USUAL: Nanos = Nanos(10_000_000_000);
 /// Routes whose usual duration is remembered.
 const ROUTES: usize = 8192;
+/// Kept spans that may wait to become exemplars; what is beyond is none.
+const SAMPLES: usize = 4096;
 /// How long an idle connection's other end is remembered.
 const REMEMBERED: Nanos = Nanos(300_000_000_000);
 /// Idle ends that are remembered.
@@ -59,6 +63,8 @@ pub struct Config {
     pub sampler: Sampler,
     /// What takes longer is slow, whatever is usual.
     pub slow: Option<Nanos>,
+    /// A request in flight for so long is told of while it hangs.
+    pub hanging: Nanos,
     /// Spans a second of one service.
     pub per_service: u32,
     /// Spans a second of all.
@@ -80,7 +86,8 @@ pub struct Config {
 /// What became of every exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Exchanges that came.
+    /// Exchanges that came, and what else is told as a span: requests that hang or are cut short by
+    /// the agent's end, connects that failed.
     pub seen: u64,
     /// Spans kept, by why.
     pub kept: [u64; Why::ALL.len()],
@@ -116,6 +123,8 @@ pub struct Trace {
     links: Links,
     budget: Budget,
     kept: Vec<Span>,
+    samples: Vec<(EntityId, Sample)>,
+    hanging: Hanging,
     usual: HashMap<(EntityId, Role, RouteId), (Timestamp, Option<Nanos>)>,
     now: Timestamp,
     counters: Counters,
@@ -130,6 +139,8 @@ impl Trace {
             window: Window::default(),
             links: Links::default(),
             kept: Vec::new(),
+            samples: Vec::new(),
+            hanging: Hanging::default(),
             usual: HashMap::new(),
             now: Timestamp::default(),
             counters: Counters::default(),
@@ -137,12 +148,12 @@ impl Trace {
         }
     }
 
-    /// Takes an exchange that was counted under `route`. `usual` gives its route's own p99.
+    /// Takes an exchange with where and under which route it was counted. `usual` gives its route's own p99.
     pub fn observe(
         &mut self,
         entity: EntityId,
         exchange: &Exchange<'_>,
-        (id, route): (RouteId, Option<Route>),
+        (counted, route): (Counted, Option<Route>),
         usual: impl FnOnce() -> Option<Nanos>,
     ) {
         self.counters.seen += 1;
@@ -154,14 +165,28 @@ impl Trace {
         self.counters.cut += u64::from(context.is_none() && exchange.lines.is_cut());
         pending.context = context;
         pending.route = route;
+        pending.counted = counted;
         let status = exchange.status.unwrap_or(0);
         pending.error = exchange.fault.is_some() || label::is_error(exchange.role, status);
-        let took = exchange.ended.since(exchange.begun);
-        pending.slow = self.config.slow.is_some_and(|limit| took >= limit)
-            || self.usual((entity, exchange.role, id), usual).is_some_and(|usual| took > usual);
+        let took = pending.took();
+        pending.report = self.hanging.ended(exchange);
+        // What was told of while it hung is told to the end.
+        let hung = pending.report.is_some();
+        pending.slow = hung
+            || self.config.slow.is_some_and(|limit| took >= limit)
+            || self
+                .usual((entity, exchange.role, counted.route), usual)
+                .is_some_and(|usual| took > usual);
+        self.wait(pending);
+    }
+
+    /// Takes one into the window.
+    fn wait(&mut self, mut pending: Pending) {
         let at = self.window.next();
         pending.since = self.now;
-        pending.before = self.links.add(at, &pending, self.now);
+        if pending.subject != Subject::Connect {
+            pending.before = self.links.add(at, &pending, self.now);
+        }
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
             let Some((at, _)) = self.window.oldest() else { break };
@@ -200,6 +225,7 @@ impl Trace {
         }
         let after = if self.links.len() > ENDS { self.config.hold } else { REMEMBERED };
         self.links.forget(self.now, after);
+        self.hanging.forget(self.now);
     }
 
     /// Everything that waits is judged now: nothing more will come.
@@ -214,8 +240,16 @@ impl Trace {
         std::mem::take(&mut self.kept)
     }
 
+    /// The spans kept since this was asked, to stand for what was counted of them.
+    pub fn samples(&mut self) -> Vec<(EntityId, Sample)> {
+        std::mem::take(&mut self.samples)
+    }
+
     /// Judges the tree that an exchange belongs to.
     fn judge(&mut self, first: At) {
+        // Trees are judged in the order of their first members, many at a time: the budget is of the
+        // second in which those came.
+        let since = self.window.get(first).map_or(self.now, |first| first.since);
         let mut tree: BTreeMap<At, Mate> = BTreeMap::new();
         let mut open = vec![first];
         // Both ends of a connection carry the same context: there is one trace at most.
@@ -243,11 +277,14 @@ impl Trace {
             }
         }
         let contexts = || members.iter().filter_map(|(.., pending)| pending.context.as_ref());
+        let told = || members.iter().find_map(|(.., pending)| pending.report);
         let trace = contexts().next().map(|context| context.trace);
+        let trace = trace.or_else(|| told().map(|(trace, _)| trace));
         let trace = trace.unwrap_or_else(|| self.ids.trace());
         let traits = Traits {
             error: members.iter().any(|(.., pending)| pending.error),
             slow: members.iter().any(|(.., pending)| pending.slow),
+            open: members.iter().any(|(.., pending)| pending.subject == Subject::Unfinished),
         };
         let judged = sampling::judge(&self.config.sampler, trace, traits, contexts());
         let judged = judged.and_then(|judged| {
@@ -255,7 +292,8 @@ impl Trace {
                 return Err(Left::Untaken);
             }
             let services = members.iter().map(|(.., pending)| pending.entity);
-            self.budget.take(self.now, services).map(|()| judged)
+            let threshold = self.budget.take(since, &judged, services)?;
+            Ok((judged.why, threshold))
         });
         let count = members.len() as u64;
         let (why, threshold) = match judged {
@@ -280,6 +318,9 @@ impl Trace {
                 Err(missing) => count_at(&mut self.counters.roots, missing as usize),
             }
             let standing = Standing { trace, id, parent, why, threshold };
+            if pending.subject == Subject::Request && self.samples.len() < SAMPLES {
+                self.samples.push((pending.entity, pending.sample(trace, id)));
+            }
             self.kept.push(span::span(pending, &standing, &self.config.told));
         }
     }

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use agent_common::record::ConnectFailed;
+
 use super::context::Context;
+use super::ids::{SpanId, TraceId};
 use super::link::Missing;
+use super::open::Report;
 use crate::entity::EntityId;
-use crate::event::{ConnId, Peer, Timestamp};
+use crate::event::{ConnId, Nanos, Peer, Timestamp};
 use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
+use crate::red::{Counted, Sample};
 
 /// The route of an exchange, as it was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +22,23 @@ pub struct Route {
     pub template: bool,
 }
 
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A request with what came of it.
+    Request,
+    /// A request that hangs.
+    Hanging,
+    /// A request that is in flight where the agent ends.
+    Unfinished,
+    /// A connect that came to nothing.
+    Connect,
+}
+
 /// An exchange, kept.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
+    pub(super) subject: Subject,
     pub(super) entity: EntityId,
     pub(super) conn: ConnId,
     pub(super) role: Role,
@@ -38,9 +57,13 @@ pub(super) struct Pending {
     pub(super) host: Option<(Box<str>, Option<u16>)>,
     pub(super) lines: Kept,
     pub(super) route: Option<Route>,
+    /// Where it was counted.
+    pub(super) counted: Counted,
     pub(super) context: Option<Context>,
     pub(super) error: bool,
     pub(super) slow: bool,
+    /// What told of it while it hung.
+    pub(super) report: Option<Report>,
     /// Why it can be joined with none, once that is known.
     pub(super) refused: Option<Missing>,
     /// When the exchange before it on its connection had ended.
@@ -77,6 +100,7 @@ impl Pending {
         } = *exchange;
         let host = authority.map(|Authority { host, port }| (shortened(host, path).into(), port));
         Self {
+            subject: Subject::Request,
             entity,
             conn,
             role,
@@ -95,12 +119,66 @@ impl Pending {
             host,
             lines: lines.kept(wanted),
             route: None,
+            counted: Counted::NOWHERE,
             context: None,
             error: false,
             slow: false,
+            report: None,
             refused: None,
             before: Timestamp::default(),
             since: Timestamp::default(),
+        }
+    }
+
+    /// A connect that came to nothing, and has no other end to be joined with.
+    pub(super) fn connect(entity: EntityId, failed: &ConnectFailed, fault: Fault) -> Self {
+        let begun = Timestamp(failed.begun);
+        Self {
+            subject: Subject::Connect,
+            entity,
+            conn: ConnId::default(),
+            role: Role::Client,
+            method: Method::Other,
+            version: None,
+            status: None,
+            fault: Some(fault),
+            begun,
+            ended: Timestamp(failed.time).max(begun),
+            request_body: 0,
+            response_body: 0,
+            peer: failed.peer,
+            position: None,
+            course: Course::default(),
+            path: "".into(),
+            host: None,
+            lines: Kept::default(),
+            route: None,
+            counted: Counted::NOWHERE,
+            context: None,
+            error: true,
+            slow: false,
+            report: None,
+            refused: Some(Missing::Cause),
+            before: Timestamp::default(),
+            since: Timestamp::default(),
+        }
+    }
+
+    /// How long it took, or has taken.
+    pub(super) fn took(&self) -> Nanos {
+        self.ended.since(self.begun)
+    }
+
+    /// What of its span can stand for what was counted.
+    pub(super) fn sample(&self, trace: TraceId, span: SpanId) -> Sample {
+        Sample {
+            role: self.role,
+            counted: self.counted,
+            route: self.route.as_ref().map(|route| route.text.clone()),
+            trace: trace.0,
+            span: span.0,
+            ended: self.ended,
+            values: [self.took().0, self.request_body, self.response_body],
         }
     }
 

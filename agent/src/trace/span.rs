@@ -7,7 +7,7 @@ use agent_common::schedule::Cause;
 use super::context::Context;
 use super::ids::{SpanId, TraceId};
 use super::link::Missing;
-use super::pending::Pending;
+use super::pending::{Pending, Subject};
 use super::redact;
 use super::sampling::{Threshold, Why};
 use crate::entity::EntityId;
@@ -25,8 +25,10 @@ const MAX_NAME: usize = 253;
 pub struct Span {
     /// Whose it is.
     pub entity: EntityId,
-    /// SERVER or CLIENT.
+    /// Which side it was on.
     pub role: Role,
+    /// What it tells others of itself.
+    pub kind: Kind,
     /// Its trace.
     pub trace: TraceId,
     /// Its id.
@@ -43,8 +45,21 @@ pub struct Span {
     pub ended: Timestamp,
     /// Whether it failed.
     pub error: bool,
+    /// The span that told of it while it hung.
+    pub link: Option<(TraceId, SpanId)>,
     /// What is known of it, in the order of the keys.
     pub attributes: Vec<Attribute>,
+}
+
+/// The kinds of spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An answer given.
+    Server,
+    /// An answer asked for.
+    Client,
+    /// Neither: what is told of a request that still hangs.
+    Internal,
 }
 
 /// What is told of requests beyond what the conventions always ask for.
@@ -63,7 +78,8 @@ pub(super) struct Standing {
     pub(super) id: SpanId,
     pub(super) parent: Result<(SpanId, By), Missing>,
     pub(super) why: Why,
-    pub(super) threshold: Threshold,
+    /// What it was kept by, as far as that is known.
+    pub(super) threshold: Option<Threshold>,
 }
 
 /// How a span was linked to its parent.
@@ -90,10 +106,19 @@ pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span 
     let Standing { trace, id, parent, why, threshold } = *standing;
     let lines = pending.lines.lines();
     let mut all = Attributes(Vec::with_capacity(24));
-    all.request(pending, &lines, told);
-    all.answer(pending);
-    all.places(pending, &lines);
-    all.why(pending);
+    if pending.subject == Subject::Connect {
+        all.connect(pending);
+    } else {
+        all.request(pending, &lines, told);
+        all.answer(pending);
+        all.places(pending, &lines);
+        all.why(pending);
+    }
+    match pending.subject {
+        Subject::Request | Subject::Connect => {}
+        Subject::Hanging => all.fixed(key::STETH_SPAN_STATE, "hanging"),
+        Subject::Unfinished => all.fixed(key::STETH_SPAN_STATE, "in_flight"),
+    }
     match parent {
         Ok((_, method)) => all.fixed(key::STETH_LINK_METHOD, method.name()),
         Err(missing) => all.fixed(key::STETH_LINK_MISSING, missing.name()),
@@ -101,23 +126,36 @@ pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span 
     all.fixed(key::STETH_SAMPLING_REASON, why.name());
     all.0.sort_by_key(|(key, _)| *key);
     let state = pending.context.as_ref().map(|context: &Context| context.state.clone());
+    let kind = match (pending.subject, pending.role) {
+        (Subject::Hanging, _) => Kind::Internal,
+        (_, Role::Server) => Kind::Server,
+        (_, Role::Client) => Kind::Client,
+    };
+    // What was not counted stands for nothing that was.
+    let counted = matches!(pending.subject, Subject::Request | Subject::Connect);
+    let threshold = threshold.filter(|_| counted);
     Span {
         entity: pending.entity,
         role: pending.role,
+        kind,
         trace,
         id,
         parent: parent.ok().map(|(parent, _)| parent),
-        state: state.unwrap_or_default().told(Some(threshold)),
+        state: state.unwrap_or_default().told(threshold),
         name: name(pending),
         begun: pending.begun,
         ended: pending.ended,
         error: pending.error,
+        link: pending.report,
         attributes: all.0,
     }
 }
 
 /// `{method} {route}`; the path is never in it.
 fn name(pending: &Pending) -> String {
+    if pending.subject == Subject::Connect {
+        return "connect".to_owned();
+    }
     let method = match pending.method {
         Method::Other => "HTTP",
         known => label::method(known),
@@ -191,6 +229,21 @@ impl Attributes {
             }
         }
         self.number(key::HTTP_REQUEST_BODY_SIZE, pending.request_body);
+    }
+
+    /// What it was to be asked is not known, not even the protocol.
+    fn connect(&mut self, pending: &Pending) {
+        if let Some(fault) = pending.fault {
+            self.fixed(key::ERROR_TYPE, label::error_type(fault));
+        }
+        let port = pending.peer.port.into();
+        self.fixed(key::NETWORK_TRANSPORT, "tcp");
+        self.number(key::SERVER_PORT, port);
+        if let Some(peer) = address(&pending.peer) {
+            self.text(key::SERVER_ADDRESS, &peer);
+            self.text(key::NETWORK_PEER_ADDRESS, &peer);
+            self.number(key::NETWORK_PEER_PORT, port);
+        }
     }
 
     fn answer(&mut self, pending: &Pending) {

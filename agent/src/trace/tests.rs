@@ -3,6 +3,7 @@
 
 mod conventions;
 mod links;
+mod open;
 mod why;
 
 use std::fmt::Write;
@@ -11,8 +12,9 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::event::{ConnId, Peer, Pid};
 use crate::metric::key::{self, Key};
-use crate::metric::snapshot::Value;
+use crate::metric::snapshot::{Value, WallTime};
 use crate::protocol::{Authority, Course, Fault, Lines, Method, Version};
+use crate::red::{self, Red};
 use sampling::{Parent, Threshold};
 
 /// Everything is kept and nothing is bounded that a test does not bound.
@@ -20,6 +22,7 @@ pub(super) fn config() -> Config {
     Config {
         sampler: Sampler { threshold: Threshold::ALL, parent: Parent::Keeps, tail: true },
         slow: None,
+        hanging: Nanos(1_000_000),
         per_service: 1_000_000,
         total: 1_000_000,
         hold: Nanos(1_000),
@@ -95,6 +98,13 @@ pub(super) fn tell(trace: &mut Trace, ask: &Ask) {
 }
 
 fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u64>) {
+    let route = route.filter(|_| ask.role == Role::Server);
+    let route = route.map(|text| Route { text: text.into(), template: false });
+    let entity = EntityId(ask.entity);
+    trace.observe(entity, &exchange(ask), (Counted::NOWHERE, route), || usual.map(Nanos));
+}
+
+fn exchange(ask: &Ask) -> Exchange<'_> {
     let mut words = ask.head.split(' ');
     let method = Method::of(words.next().unwrap_or_default());
     let target = words.next().unwrap_or_default();
@@ -104,7 +114,7 @@ fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u6
         let (host, port) = host.split_once(':').map_or((host, None), |(h, p)| (h, p.parse().ok()));
         Authority { host, port }
     });
-    let exchange = Exchange {
+    Exchange {
         conn: ConnId(ask.conn),
         pid: Pid(ask.entity),
         role: ask.role,
@@ -122,10 +132,7 @@ fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u6
         lines: Lines::new(ask.head.as_bytes(), ask.cut),
         position: Some(ask.position),
         course: ask.course,
-    };
-    let route = route.filter(|_| ask.role == Role::Server);
-    let route = route.map(|text| Route { text: text.into(), template: false });
-    trace.observe(EntityId(ask.entity), &exchange, (RouteId::NONE, route), || usual.map(Nanos));
+    }
 }
 
 /// One line a span, without ids that are random: who, name, parent's name, then chosen attributes.
@@ -247,6 +254,66 @@ fn kept_spans_stand_for_all_that_was_counted() {
     let all: f64 = kept.iter().map(weight).sum();
     let bound = 5.0 * (N as f64 * (1.0 - share) / share).sqrt();
     assert!((all - N as f64).abs() < bound, "{all} of {N}, at most {bound} off");
+}
+
+/// Three services under load: RED counts everything, and the kept spans, each for as many as it says,
+/// give the same rates and errors, though shares, marks and budgets decided what is kept.
+#[test]
+fn spans_weighted_give_what_red_counted() {
+    const SECONDS: u64 = 30;
+    const EACH: u64 = 1000;
+    const SECOND: u64 = 1_000_000_000;
+    let config = Config {
+        sampler: Sampler { threshold: Threshold::of_share(0.2), parent: Parent::Keeps, tail: true },
+        slow: Some(Nanos(500_000)),
+        per_service: 100,
+        total: 250,
+        hold: Nanos(2 * SECOND),
+        ..config()
+    };
+    let mut trace = Trace::new(config);
+    let mut red = Red::new(red::Config::default(), WallTime(0));
+    let mut kept = Vec::new();
+    for n in 0..SECONDS * EACH {
+        let (at, nth) = (n * SECOND / EACH, n.wrapping_mul(0x9e37_79b9) >> 7);
+        let status = if nth % 23 == 0 { 500 } else { 200 };
+        let took = if nth % 31 == 0 { 600_000 } else { 1000 };
+        let ask = Ask { conn: 10 + n, ..served("/items/1", status, (at, at + took)) };
+        let ask = Ask { entity: 1 + (nth % 3) as u32, ..ask };
+        let trace_id = nth % 1000 + (n << 20);
+        let marked = format!("traceparent: 00-{trace_id:032x}-00f067aa0ba902b7-01\r\n");
+        let ask = if nth % 40 == 0 { with(ask, &marked) } else { ask };
+        let ask = Ask { peer: Peer { port: n as u16, ..ask.peer }, ..ask };
+        if n >= 3 * EACH {
+            red.observe(EntityId(ask.entity), &exchange(&ask));
+        }
+        tell(&mut trace, &ask);
+        if n % EACH == 0 {
+            trace.tick(Timestamp(at));
+            kept.extend(trace.take());
+        }
+    }
+    trace.finish();
+    kept.extend(trace.take());
+    assert_sums(&trace);
+    let Counters { left, .. } = *trace.counters();
+    assert!(left[Left::ServiceBudget as usize] + left[Left::TotalBudget as usize] > 1000);
+    let weight = |fits: &dyn Fn(&Span) -> bool| -> f64 {
+        // What the first second of a burst left is told by counts alone.
+        let spans = kept.iter().filter(|span| span.begun.0 >= 3 * SECOND && fits(span));
+        let threshold =
+            |span: &Span| span.state.strip_prefix("ot=th:").and_then(Threshold::parse).unwrap();
+        spans.map(|span| threshold(span).adjusted_count()).sum()
+    };
+    let near = |what: &str, spans: f64, red: u64| {
+        let off = spans / red as f64 - 1.0;
+        assert!(off.abs() < 0.12, "{what}: {spans} of {red}");
+    };
+    for row in red.rows() {
+        let of = |span: &Span| span.entity == row.entity;
+        near("rate", weight(&of), row.count);
+        near("errors", weight(&|span| of(span) && span.error), row.errors);
+    }
 }
 
 #[test]

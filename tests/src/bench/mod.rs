@@ -5,6 +5,7 @@ pub mod events;
 mod idle;
 mod load;
 mod pace;
+mod spans;
 mod switches;
 mod syscalls;
 
@@ -66,6 +67,11 @@ pub fn run_usage(plan: &Plan) -> anyhow::Result<String> {
     switches::report(plan)
 }
 
+/// What spans cost beside RED alone; the report.
+pub fn run_spans(plan: &Plan) -> anyhow::Result<String> {
+    spans::report(plan)
+}
+
 /// Runs everything; the report.
 pub fn run(plan: &Plan) -> anyhow::Result<String> {
     let bench = Bench::start()?;
@@ -84,6 +90,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<String> {
     let mut out = saturated(&sums);
     out.push_str(&at_half_load(half, &paced));
     out.push_str(&programs(&bench, plan)?);
+    drop(bench);
+    out.push('\n');
+    out.push_str(&spans::report(plan)?);
     eprintln!("a program without sockets");
     out.push_str(&syscalls::report(plan)?);
     if plan.idle > 0 {

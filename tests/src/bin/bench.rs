@@ -2,11 +2,15 @@
 #![expect(clippy::print_stdout, reason = "a report goes to standard output")]
 
 fn main() -> anyhow::Result<()> {
-    use steth_tests::bench::{Plan, run, run_usage};
+    use steth_tests::bench::{Plan, run, run_spans, run_usage};
     let mut arguments = std::env::args().skip(1).peekable();
-    let of_usage = arguments.next_if(|first| first == "use").is_some();
+    let what = arguments.next_if(|first| ["use", "spans"].contains(&first.as_str()));
     let plan = Plan::from_arguments(arguments)?;
-    let report = if of_usage { run_usage(&plan)? } else { run(&plan)? };
+    let report = match what.as_deref() {
+        Some("use") => run_usage(&plan)?,
+        Some(_) => run_spans(&plan)?,
+        None => run(&plan)?,
+    };
     println!("{report}");
     Ok(())
 }

@@ -14,8 +14,9 @@ use crate::verb::kernels::tests_binary;
 /// busy machine makes them meaningless. What comes after `--` goes to the bench program.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// What is measured: requests, or with `use` what observing resources costs
-    #[arg(value_parser = ["use"])]
+    /// What is measured: all of requests; with `spans` what spans cost beside RED alone; with `use` what
+    /// observing resources costs
+    #[arg(value_parser = ["use", "spans"])]
     what: Option<String>,
     /// For the bench program
     #[arg(last = true)]

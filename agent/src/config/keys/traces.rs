@@ -27,7 +27,11 @@ pub struct Traces {
     /// What takes longer is kept, whatever is usual for its route. What is slower than 99 % of its
     /// own route's requests is kept as well.
     pub slow: Period<1, 3_600_000>,
-    /// Spans a second of one service at most; what is beyond is dropped and counted.
+    /// A request in flight for longer is told of while it hangs, by a span of its own that its span
+    /// links to when it has ended.
+    pub hanging: Period<1000, 86_400_000>,
+    /// Spans a second of one service at most. Where more is wanted, fewer are kept and each stands for
+    /// more; what is beyond even so is dropped and counted.
     pub per_service: Count<1, 100_000>,
     /// Spans a second of all services at most.
     pub total: Count<1, 1_000_000>,
@@ -53,6 +57,7 @@ impl Default for Traces {
             ratio: None,
             sampler: None,
             slow: Period::from_millis(1000),
+            hanging: Period::from_millis(30_000),
             per_service: Count::of(100),
             total: Count::of(1000),
             window: Period::from_millis(10_000),

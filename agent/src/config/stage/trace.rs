@@ -23,6 +23,7 @@ impl Config {
             ratio,
             sampler,
             slow,
+            hanging,
             per_service,
             total,
             window,
@@ -45,6 +46,7 @@ impl Config {
         trace::Config {
             sampler: self::sampler(*sampler, ratio),
             slow: Some(nanos(slow.duration())),
+            hanging: nanos(hanging.duration()),
             per_service: per_service.number(),
             total: total.number(),
             hold: nanos(window.duration()),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::metric::exemplar::Exemplars;
 use crate::metric::snapshot::{Attribute, Data, Number, Resource, Snapshot, WallTime};
 
 use super::{Series, series};
@@ -84,7 +85,7 @@ impl Baselines {
         let baseline = Baseline {
             start: point.start,
             time: series.time,
-            data: point.data.number().map_or_else(|| point.data.clone(), Data::Number),
+            data: baseline(&point.data),
             live: false,
         };
         baselines.insert(Arc::clone(&point.attributes), baseline);
@@ -177,6 +178,15 @@ pub(crate) fn moved(snapshot: &Snapshot) -> impl Iterator<Item = Moved> {
             into_start: target.start,
         })
     })
+}
+
+/// What later states are compared with.
+fn baseline(data: &Data) -> Data {
+    let mut data = data.number().map_or_else(|| data.clone(), Data::Number);
+    if let Data::Histogram(histogram) = &mut data {
+        histogram.exemplars = Exemplars::new();
+    }
+    data
 }
 
 fn sum(one: Number, other: Number) -> Number {

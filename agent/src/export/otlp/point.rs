@@ -1,6 +1,7 @@
 //! One series as an OTLP data point, and the metric it stands in.
 
 use opentelemetry_proto::tonic::metrics::v1 as otlp;
+use opentelemetry_proto::tonic::metrics::v1::exemplar::Value as ExemplarValue;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data as MetricData;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as NumberValue;
@@ -11,9 +12,10 @@ use super::Series;
 use super::attribute::attributes;
 use super::delta::{Baselines, Gain};
 use crate::export::config::{Aggregation, Temporality};
+use crate::metric::exemplar::Exemplar;
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{Instrument, Kind, Scale};
-use crate::metric::snapshot::{Data, Number};
+use crate::metric::snapshot::{Data, Number, WallTime};
 
 /// In which form metrics are sent.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +89,9 @@ impl Form {
         } else {
             (series.point.start, &series.point.data)
         };
+        let after = if delta { since } else { WallTime(0) };
         let times = Times {
+            after,
             start: if instrument.kind == Kind::Gauge { 0 } else { since.0 },
             now: series.time.0,
         };
@@ -138,6 +142,8 @@ const NO_RECORDED_VALUE: u32 = DataPointFlags::NoRecordedValueMask as u32;
 
 #[derive(Clone, Copy)]
 struct Times {
+    /// Exemplars of a delta are of its own time.
+    after: WallTime,
     start: u64,
     now: u64,
 }
@@ -211,6 +217,7 @@ fn explicit(
         explicit_bounds: bounds.to_vec(),
         min: range.map(|(least, _)| scale_of(least as f64, scale)),
         max: range.map(|(_, most)| scale_of(most as f64, scale)),
+        exemplars: exemplars(histogram, times, scale),
         ..otlp::HistogramDataPoint::default()
     })
 }
@@ -235,8 +242,28 @@ fn exponential(
         negative: None,
         min: range.map(|(least, _)| scale_of(least as f64, scale)),
         max: range.map(|(_, most)| scale_of(most as f64, scale)),
+        exemplars: exemplars(histogram, times, scale),
         ..otlp::ExponentialHistogramDataPoint::default()
     }
+}
+
+/// The spans that came to stand for buckets since the last snapshot.
+fn exemplars(histogram: &Histogram, times: Times, scale: Scale) -> Vec<otlp::Exemplar> {
+    let within = |exemplar: &&Exemplar| exemplar.time > times.after;
+    let fresh = histogram.exemplars.fresh().filter(within);
+    let told = fresh.map(|exemplar| otlp::Exemplar {
+        filtered_attributes: Vec::new(),
+        time_unix_nano: exemplar.time.0,
+        span_id: exemplar.span.to_vec(),
+        trace_id: exemplar.trace.to_vec(),
+        value: Some(match scale {
+            Scale::One => ExemplarValue::AsInt(i64::try_from(exemplar.value).unwrap_or(i64::MAX)),
+            Scale::NanosToSeconds => {
+                ExemplarValue::AsDouble(scale_of(exemplar.value as f64, scale))
+            }
+        }),
+    });
+    told.collect()
 }
 
 /// Whole numbers are scaled; a fraction is in the exported unit already.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
+use opentelemetry_proto::tonic::metrics::v1::exemplar::Value as ExemplarValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data as MetricData;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as NumberValue;
 use prost::Message;
@@ -15,6 +16,8 @@ use super::point::Form;
 use super::{SCHEMA_URL, series};
 use crate::export::config::{Aggregation, Temporality};
 use crate::export::sample::{self, REQUESTS};
+use crate::metric::exemplar::Exemplar;
+use crate::metric::instrument::http::HTTP_SERVER_REQUEST_DURATION;
 use crate::metric::snapshot::{Data, Number, Snapshot, WallTime};
 
 const CUMULATIVE: Form =
@@ -95,6 +98,50 @@ fn a_histogram_has_exponential_or_explicit_buckets_in_the_exported_unit() {
     assert_eq!(point.bucket_counts.iter().sum::<u64>(), 3);
     assert_eq!(point.bucket_counts[6], 3);
     assert_eq!((point.count, point.sum), (3, Some(0.75)));
+}
+
+/// Trace, span, time and value of all exemplars of the first metric.
+fn exemplars(request: &ExportMetricsServiceRequest) -> Vec<(u8, u8, u64, ExemplarValue)> {
+    let exemplars = match &request.resource_metrics[0].scope_metrics[0].metrics[0].data {
+        Some(MetricData::Histogram(metric)) => &metric.data_points[0].exemplars,
+        Some(MetricData::ExponentialHistogram(metric)) => &metric.data_points[0].exemplars,
+        other => panic!("{other:?}"),
+    };
+    exemplars
+        .iter()
+        .map(|e| (e.trace_id[15], e.span_id[7], e.time_unix_nano, e.value.unwrap()))
+        .collect()
+}
+
+#[test]
+fn histograms_carry_the_spans_of_the_interval() {
+    let mut snapshot = sample::snapshot(7, &[("shop", 3)]);
+    let Data::Histogram(histogram) = &mut snapshot.resources[0].scopes[0].metrics[0].points[0].data
+    else {
+        panic!("a histogram")
+    };
+    let mut put = |span, time, value| {
+        let exemplar = Exemplar { trace: [9; 16], span: [span; 8], time: WallTime(time), value };
+        histogram.exemplify(&HTTP_SERVER_REQUEST_DURATION, exemplar);
+    };
+    put(1, 3, 250_000_000);
+    put(2, 6, 1_000_000);
+    let value = ExemplarValue::AsDouble;
+    let expect = [(9, 2, 6, value(0.001)), (9, 1, 3, value(0.25))];
+    for histograms in [Aggregation::Exponential, Aggregation::Explicit] {
+        assert_eq!(exemplars(&only(&snapshot, Form { histograms, ..CUMULATIVE })), expect);
+    }
+    // What ended before a delta begins was counted before.
+    let mut baselines = Baselines::default();
+    requests(&sample::snapshot(5, &[("shop", 2)]), DELTA, &mut baselines, LIMIT);
+    let (request, _) = requests(&snapshot, DELTA, &mut baselines, LIMIT).remove(0);
+    assert_eq!(exemplars(&request), [expect[0]]);
+    let Data::Histogram(histogram) = &mut snapshot.resources[0].scopes[0].metrics[0].points[0].data
+    else {
+        panic!("a histogram")
+    };
+    histogram.exemplars.age();
+    assert_eq!(exemplars(&only(&snapshot, CUMULATIVE)), []);
 }
 
 #[test]

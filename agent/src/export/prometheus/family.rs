@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::name::{LabelSet, escaped};
 use super::{Format, Rendered};
-use crate::metric::exposition::{LE, TOTAL, unit};
+use crate::metric::exemplar::Exemplar;
+use crate::metric::exposition::{LE, SPAN_ID, TOTAL, TRACE_ID, unit};
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{Instrument, Kind};
 use crate::metric::snapshot::{Data, Number, Point};
@@ -91,10 +92,16 @@ impl<'a> Family<'a> {
         let before = labels.strip_suffix('}').map_or("{".to_owned(), |open| format!("{open},"));
         let bounds = self.instrument.bounds().iter().copied().chain([f64::INFINITY]);
         let mut below: u64 = 0;
-        for (bound, count) in bounds.zip(&histogram.explicit) {
+        for (at, (bound, count)) in bounds.zip(&histogram.explicit).enumerate() {
             below = below.saturating_add(*count);
             let bound = self.fraction(bound);
-            let _ = writeln!(text, "{name}_bucket{before}{LE}=\"{bound}\"}} {below}");
+            let _ = write!(text, "{name}_bucket{before}{LE}=\"{bound}\"}} {below}");
+            // Only OpenMetrics has a place for them.
+            let exemplar = histogram.exemplars.of_bucket(at);
+            if let Some(exemplar) = exemplar.filter(|_| self.format == Format::OpenMetrics) {
+                self.write_exemplar(exemplar, text);
+            }
+            text.push('\n');
         }
         let sum = match self.instrument.scale {
             crate::metric::instrument::Scale::One => histogram.sum.to_string(),
@@ -104,6 +111,17 @@ impl<'a> Family<'a> {
         };
         let _ =
             writeln!(text, "{name}_sum{labels} {sum}\n{name}_count{labels} {}", histogram.count);
+    }
+
+    fn write_exemplar(&self, exemplar: &Exemplar, text: &mut String) {
+        let Exemplar { trace, span, time, value } = exemplar;
+        let (trace, span) = (u128::from_be_bytes(*trace), u64::from_be_bytes(*span));
+        let value = self.number(Number::Int(i64::try_from(*value).unwrap_or(i64::MAX)));
+        let (seconds, millis) = (time.0 / 1_000_000_000, time.0 / 1_000_000 % 1000);
+        let _ = write!(
+            text,
+            " # {{{TRACE_ID}=\"{trace:032x}\",{SPAN_ID}=\"{span:016x}\"}} {value} {seconds}.{millis:03}"
+        );
     }
 
     fn number(&self, number: Number) -> String {

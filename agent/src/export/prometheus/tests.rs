@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Format, name, render, render_counted};
 use crate::export::sample;
+use crate::metric::exemplar::Exemplar;
 use crate::metric::exposition;
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{self, Instrument, Kind, Scale};
@@ -54,6 +55,9 @@ fn example() -> Snapshot {
     for millis in [250, 500, 4000] {
         histogram.record(&BOUNDED, millis * 1_000_000);
     }
+    let time = WallTime(1_700_558_734_853_999_999);
+    let exemplar = Exemplar { trace: [0x4b; 16], span: [0x0f; 8], time, value: 500_000_000 };
+    histogram.exemplify(&BOUNDED, exemplar);
     let number = |number| Data::Number(number);
     let shop = of(
         vec![
@@ -143,7 +147,7 @@ test_requests_total{http_route="/z",instance="a-1",job="eu/shop"} 7
 # TYPE test_wait_duration_seconds histogram
 # UNIT test_wait_duration_seconds seconds
 test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop",le="0.25"} 1
-test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop",le="1.0"} 2
+test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop",le="1.0"} 2 # {trace_id="4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b",span_id="0f0f0f0f0f0f0f0f"} 0.5 1700558734.853
 test_wait_duration_seconds_bucket{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop",le="+Inf"} 3
 test_wait_duration_seconds_sum{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 4.75
 test_wait_duration_seconds_count{http_route="/a\\b\"c\nd",instance="a-1",job="eu/shop"} 3

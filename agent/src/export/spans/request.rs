@@ -4,7 +4,7 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::trace::v1 as otlp;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message;
 
@@ -12,8 +12,7 @@ use super::queue::Services;
 use crate::export::otlp::{SCHEMA_URL, attribute};
 use crate::host::Anchor;
 use crate::metric::snapshot::Resource;
-use crate::protocol::Role;
-use crate::trace::{SCOPE, Span};
+use crate::trace::{Kind, SCOPE, Span};
 
 /// The most that the frame around a message takes: a tag and a length below 4 GiB.
 const FRAME: usize = 6;
@@ -112,10 +111,17 @@ fn resource_spans(resource: &Resource) -> otlp::ResourceSpans {
 }
 
 fn span(span: &Span, anchor: &Anchor) -> otlp::Span {
-    let kind = match span.role {
-        Role::Server => SpanKind::Server,
-        Role::Client => SpanKind::Client,
+    let kind = match span.kind {
+        Kind::Server => SpanKind::Server,
+        Kind::Client => SpanKind::Client,
+        Kind::Internal => SpanKind::Internal,
     };
+    let link = span.link.map(|(trace, id)| Link {
+        trace_id: trace.0.to_vec(),
+        span_id: id.0.to_vec(),
+        flags: FLAGS | LOCAL,
+        ..Link::default()
+    });
     let status =
         span.error.then(|| otlp::Status { message: String::new(), code: StatusCode::Error.into() });
     // A parent is always in another process: that of the other end, or one that sent its context on.
@@ -131,6 +137,7 @@ fn span(span: &Span, anchor: &Anchor) -> otlp::Span {
         start_time_unix_nano: anchor.wall(span.begun).0,
         end_time_unix_nano: anchor.wall(span.ended).0,
         attributes: attribute::attributes(&span.attributes),
+        links: link.into_iter().collect(),
         status,
         ..otlp::Span::default()
     }

@@ -19,7 +19,7 @@ use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value, WallTime};
 use crate::protocol::Role;
 use crate::trace::ids::{SpanId, TraceId};
-use crate::trace::{Batch, Span};
+use crate::trace::{Batch, Kind, Span};
 
 #[derive(Clone, Copy)]
 enum Answer {
@@ -80,6 +80,7 @@ fn span(name: &str) -> Span {
     Span {
         entity: EntityId(1),
         role: Role::Server,
+        kind: Kind::Server,
         trace: TraceId([1; 16]),
         id: SpanId([2; 8]),
         parent: Some(SpanId([3; 8])),
@@ -88,6 +89,7 @@ fn span(name: &str) -> Span {
         begun: Timestamp(5),
         ended: Timestamp(7),
         error: true,
+        link: None,
         attributes: vec![(key::HTTP_RESPONSE_STATUS_CODE, Value::Int(500))],
     }
 }

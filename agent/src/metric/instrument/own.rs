@@ -206,6 +206,15 @@ crate::instruments! {
     STETH_SPAN_WAITING: updowncounter, "steth.span.waiting", "{span}",
         "Requests that wait for the rest of their trace before they are judged.",
         by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_SPAN_EARLY: counter, "steth.span.early", "{span}",
+        "Requests judged before the rest of their trace can have come, because the window was full.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_WINDOW_USAGE: updowncounter, "steth.window.usage", "By",
+        "Memory of the requests that wait for the rest of their trace.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
+    STETH_WINDOW_LIMIT: updowncounter, "steth.window.limit", "By",
+        "Memory that they may take.",
+        by [], from "agent", asks "Is the agent near one of its limits?";
     STETH_SPAN_LINKED: counter, "steth.span.linked", "{span}",
         "Spans kept that have a parent, by the evidence for it.",
         by [STETH_LINK_METHOD], from "agent", asks "Which spans belong together?";

@@ -277,15 +277,17 @@ impl Http1 {
                 return self.sweep.note_all(conn, pair::pid(pair), talk);
             }
         }
-        let moved = pair.header.answer.bytes;
+        let (seq, moved) = (pair.header.seq, pair.header.answer.bytes);
+        let lines = self.limits.lines.as_ref();
         let (exchange, sure) = match pair::judge(pair, &mut self.memo) {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
-            Judged::Open(exchange) => return self.sweep.note(&exchange, true),
+            Judged::Open(exchange) => return self.sweep.note(&exchange, seq, true, lines),
+            Judged::Other if pair.ask.is_empty() => return self.sweep.recall(conn, seq),
             Judged::Other => return,
         };
-        let shown = self.sweep.show(conn, pair.header.seq, moved, sure);
-        self.sweep.note(&exchange, shown == Shown::Wait);
+        let shown = self.sweep.show(conn, seq, moved, sure);
+        self.sweep.note(&exchange, seq, shown == Shown::Wait, lines);
         match shown {
             Shown::Report => {
                 self.counters.bump(Count::Requests);

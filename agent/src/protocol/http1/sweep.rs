@@ -8,7 +8,7 @@
 use super::conversation::{Conversation, Phase};
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::flow::ConnMap;
-use crate::protocol::{Exchange, Method, Role};
+use crate::protocol::{Authority, Course, Exchange, Kept, Method, Role, Version, Wanted};
 
 /// An answer whose end cannot be told has ended when it did not move for so long.
 pub(super) const STILL: Nanos = Nanos(1_000_000_000);
@@ -32,6 +32,64 @@ pub struct InFlight {
     pub peer: Peer,
     /// Since when.
     pub since: Timestamp,
+    /// The request target's path.
+    pub path: Box<str>,
+    /// Lines of its head that are wanted.
+    pub lines: Kept,
+    /// The version it was asked in.
+    pub version: Option<Version>,
+    /// Bytes of its body so far.
+    pub body: u64,
+    /// Where it began, if that was seen.
+    pub position: Option<u64>,
+    /// Who moved it.
+    pub course: Course,
+}
+
+impl InFlight {
+    fn new(exchange: &Exchange<'_>, lines: Option<&Wanted>) -> Self {
+        let Exchange { conn, pid, role, method, path, authority, .. } = *exchange;
+        Self {
+            conn,
+            pid,
+            role,
+            method,
+            host: authority.map(|authority| authority.host.into()),
+            port: authority.and_then(|authority| authority.port),
+            peer: exchange.peer,
+            since: exchange.begun,
+            // Nobody reads it where nobody wants lines.
+            path: lines.map(|_| path.into()).unwrap_or_default(),
+            lines: lines.map(|lines| exchange.lines.kept(lines)).unwrap_or_default(),
+            version: exchange.version,
+            body: exchange.request_body,
+            position: exchange.position,
+            course: exchange.course,
+        }
+    }
+
+    /// The exchange as far as it has come by `now`.
+    pub fn exchange(&self, now: Timestamp) -> Exchange<'_> {
+        Exchange {
+            conn: self.conn,
+            pid: self.pid,
+            role: self.role,
+            method: self.method,
+            path: &self.path,
+            authority: self.host.as_deref().map(|host| Authority { host, port: self.port }),
+            version: self.version,
+            status: None,
+            fault: None,
+            begun: self.since,
+            ended: now.max(self.since),
+            request_body: self.body,
+            response_body: 0,
+            peer: self.peer,
+            lines: self.lines.lines(),
+            position: self.position,
+            course: self.course,
+        }
+    }
 }
 
 /// A connection that a client holds open.
@@ -61,6 +119,15 @@ struct Remembered {
     still: Option<(u64, Timestamp)>,
 }
 
+/// What a pair is that a sweep showed with its heads: they do not come along while it stands still.
+#[derive(Debug)]
+struct Noted {
+    seq: u32,
+    seen: bool,
+    active: bool,
+    request: InFlight,
+}
+
 /// What becomes of a pair that a sweep shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
@@ -79,6 +146,7 @@ pub(super) enum Shown {
 pub(super) struct Sweep {
     now: Timestamp,
     remembered: ConnMap<Remembered>,
+    noted: ConnMap<Noted>,
     in_flight: Vec<InFlight>,
     connections: Vec<OpenConnection>,
     limit: usize,
@@ -100,6 +168,9 @@ impl Sweep {
         for remembered in self.remembered.values_mut() {
             remembered.seen = false;
         }
+        for noted in self.noted.values_mut() {
+            noted.seen = false;
+        }
     }
 
     /// Forgets connections that two sweeps did not show. One may be too few: an end that was written
@@ -110,6 +181,7 @@ impl Sweep {
                 if remembered.seen { 0 } else { remembered.missed.saturating_add(1) };
             remembered.missed < 2
         });
+        self.noted.retain(|_, noted| noted.seen);
     }
 
     /// Whether a pair that ended was reported while it was open.
@@ -131,6 +203,9 @@ impl Sweep {
     pub(super) fn forget(&mut self, conn: ConnId) {
         if !self.remembered.is_empty() {
             self.remembered.remove(&conn);
+        }
+        if !self.noted.is_empty() {
+            self.noted.remove(&conn);
         }
     }
 
@@ -172,26 +247,39 @@ impl Sweep {
         if sure { Shown::Report } else { Shown::Wait }
     }
 
-    /// Notes an open exchange of a pair.
-    pub(super) fn note(&mut self, exchange: &Exchange<'_>, active: bool) {
-        let host = || exchange.authority.map(|a| Box::from(a.host));
-        let port = exchange.authority.and_then(|a| a.port);
-        let Exchange { conn, pid, role, method, peer, begun, .. } = *exchange;
-        if active && self.in_flight.len() < self.limit {
-            let host = host();
-            self.in_flight.push(InFlight {
-                conn,
-                pid,
-                role,
-                method,
-                host,
-                port,
-                peer,
-                since: begun,
-            });
+    /// Notes an exchange of a pair that is open, or whose connection is.
+    pub(super) fn note(
+        &mut self,
+        exchange: &Exchange<'_>,
+        seq: u32,
+        active: bool,
+        lines: Option<&Wanted>,
+    ) {
+        let request = InFlight::new(exchange, lines.filter(|_| active));
+        self.tell(&request, active);
+        let conn = exchange.conn;
+        if self.noted.len() < self.limit || self.noted.contains_key(&conn) {
+            self.noted.insert(conn, Noted { seq, seen: true, active, request });
         }
-        if role == Role::Client && self.connections.len() < self.limit {
-            let host = host();
+    }
+
+    /// The same for a pair that came without heads, because it has not moved for a while.
+    pub(super) fn recall(&mut self, conn: ConnId, seq: u32) {
+        let Some(mut noted) = self.noted.remove(&conn) else { return };
+        if noted.seq == seq {
+            noted.seen = true;
+            self.tell(&noted.request, noted.active);
+            self.noted.insert(conn, noted);
+        }
+    }
+
+    fn tell(&mut self, request: &InFlight, active: bool) {
+        if active && self.in_flight.len() < self.limit {
+            self.in_flight.push(request.clone());
+        }
+        if request.role == Role::Client && self.connections.len() < self.limit {
+            let InFlight { conn, pid, port, peer, .. } = *request;
+            let host = request.host.clone();
             self.connections.push(OpenConnection { conn, pid, active, host, port, peer });
         }
     }
@@ -210,6 +298,12 @@ impl Sweep {
                     port: open.port,
                     peer: *peer,
                     since: open.begun,
+                    path: open.path.clone(),
+                    lines: open.lines.clone(),
+                    version: open.version,
+                    body: open.body,
+                    position: open.position,
+                    course: Course { asked_by: open.tid, ..Course::default() },
                 });
             }
         }

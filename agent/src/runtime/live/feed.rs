@@ -99,6 +99,8 @@ impl Feed {
             host: used.host,
             services: all.map(row).collect(),
             rows: sums.into_iter().map(row).collect(),
+            errors: Vec::new(),
+            slowest: Vec::new(),
         }
     }
 }

@@ -4,12 +4,13 @@
 //! and `render` draws it. This file holds what touches the terminal and nothing else.
 
 pub mod feed;
+mod gallery;
 pub mod meter;
 pub mod model;
 mod render;
 mod saturation;
 pub mod state;
-mod text;
+pub(super) mod text;
 
 use std::io;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub fn run(mut views: watch::Receiver<Arc<View>>, log: &Ring) -> Result<(), Live
         if event::poll(PATIENCE)? {
             stale = true;
             if let Event::Key(key) = event::read()?
-                && looked_at.press(key, looked_at.rows(&view).len()) == Effect::Quit
+                && looked_at.press(key, looked_at.count(&view)) == Effect::Quit
             {
                 return Ok(());
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::Role;
+use crate::runtime::traces::Trace;
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +17,17 @@ pub struct View {
     pub rows: Vec<Row>,
     /// One row a service, all its routes together, in no order.
     pub services: Vec<Row>,
+    /// The newest traces that failed, the very newest first.
+    pub errors: Vec<Arc<Trace>>,
+    /// The slowest of the others, the very slowest first.
+    pub slowest: Vec<Arc<Trace>>,
+}
+
+impl View {
+    /// All traces, in the order they are shown.
+    pub fn traces(&self) -> impl Iterator<Item = &Arc<Trace>> {
+        self.errors.iter().chain(&self.slowest)
+    }
 }
 
 /// The agent and what it sees.

@@ -6,15 +6,16 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table};
 
+use super::gallery;
 use super::model::{Header, Host, Row, View};
 use super::saturation::{OfHost, OfService};
 use super::state::{Column, State, Table as Shown};
 use super::text;
 use crate::protocol::Role;
 
-const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
-const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
+pub(super) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
+pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+pub(super) const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 const WARNING: Style = Style::new().fg(Color::Yellow);
 
 /// Draws all of it.
@@ -29,6 +30,8 @@ pub(super) fn render(view: &View, state: &State, warning: Option<&str>, frame: &
     frame.render_widget(Paragraph::new(header(view, top.width)), top);
     if state.help {
         frame.render_widget(Paragraph::new(HELP), middle);
+    } else if state.table == Shown::Traces {
+        gallery::draw(view, state, middle, frame);
     } else if state.rows(view).is_empty() {
         frame.render_widget(Paragraph::new(EMPTY).style(FAINT), middle);
     } else {
@@ -156,6 +159,7 @@ fn columns(table: Shown, width: u16) -> &'static [Column] {
         (Shown::Services, 60..) => &[Service, Rate, P99, Cpu, Wait, Throttled, Memory],
         (Shown::Services, 40..) => &[Service, Rate, Cpu, Wait, Memory],
         (Shown::Services, _) => &[Service, Cpu, Wait],
+        (Shown::Traces, _) => &[],
     }
 }
 
@@ -296,7 +300,7 @@ Try, in another terminal:
 Still nothing? `steth check` says what works on this host and what does not.";
 
 const HELP: &str = "
-  Tab u       by route, or by service with what it uses and waits for
+  Tab u       by route; by service with what it uses and waits for; traces
   /           show only what contains a text; Enter keeps it, Esc clears it
   s  ← →      sort by the next or previous column; the same again turns it round
   1 to 9      sort by that column
@@ -313,6 +317,10 @@ const HELP: &str = "
   ! saturated: PSI, WAIT, IO above 10%; THR above 0; the host's cpu, disk above
   90%; memory above 95% or its limit met; drops, RETX above 1/s; for 30 seconds,
   a client turned away by a full accept queue, a process killed for memory.
+  Traces: the newest that failed, then the slowest; the marked one below, each
+  span with what its time went into, if that is measured: CPU, Run queue,
+  Throttled, Disk, Network, Lock, Sleep, Other. All requests seen since the
+  view began are looked at; those shown are kept in memory and go nowhere.
   seen = reported + lost; `/status` says what was lost and why.";
 
 fn footer(view: &View, state: &State) -> Line<'static> {
@@ -325,11 +333,16 @@ fn footer(view: &View, state: &State) -> Line<'static> {
         ]);
     }
     let mut spans =
-        vec![Span::styled("q quit   Tab USE   / filter   s sort   p hold   ? help", FAINT)];
+        vec![Span::styled("q quit   Tab more   / filter   s sort   p hold   ? help", FAINT)];
     if !state.filter.is_empty() {
-        let rows = state.rows(view);
-        let count = state.select(rows).len();
-        let told = format!("   \"{}\": {count} of {} rows", state.filter, rows.len());
+        let (count, all) = match state.table {
+            Shown::Traces => (state.traces(view).len(), view.traces().count()),
+            Shown::Routes | Shown::Services => {
+                let rows = state.rows(view);
+                (state.select(rows).len(), rows.len())
+            }
+        };
+        let told = format!("   \"{}\": {count} of {all} rows", state.filter);
         spans.push(Span::styled(told, BOLD));
     }
     if state.paused {

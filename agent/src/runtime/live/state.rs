@@ -1,10 +1,12 @@
 //! What is looked at, and what each key does to it. Pure: no terminal, no clock.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::model::{Row, View};
+use crate::runtime::traces::Trace;
 
 /// A column of the table, in the order they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub enum Table {
     Routes,
     /// RED and USE, a row a service.
     Services,
+    /// The newest errors and the slowest traces, one of them as a waterfall.
+    Traces,
 }
 
 impl Table {
@@ -75,6 +79,7 @@ impl Table {
                 InFlight,
                 Role,
             ],
+            Self::Traces => &[],
         }
     }
 }
@@ -192,14 +197,16 @@ impl State {
         self.scroll = 0;
     }
 
-    /// The other table, from its beginning, in an order that it has.
+    /// The next table, from its beginning, in an order that it has.
     fn turn(&mut self) {
         self.table = match self.table {
             Table::Routes => Table::Services,
-            Table::Services => Table::Routes,
+            Table::Services => Table::Traces,
+            Table::Traces => Table::Routes,
         };
         self.scroll = 0;
-        if !self.table.columns().contains(&self.sort) {
+        let sorts = !self.table.columns().is_empty();
+        if sorts && !self.table.columns().contains(&self.sort) {
             (self.sort, self.descending) = (Column::Rate, true);
         }
     }
@@ -209,17 +216,43 @@ impl State {
         match self.table {
             Table::Routes => &view.rows,
             Table::Services => &view.services,
+            Table::Traces => &[],
         }
+    }
+
+    /// How much can be moved through.
+    pub fn count(&self, view: &View) -> usize {
+        match self.table {
+            Table::Routes | Table::Services => self.rows(view).len(),
+            Table::Traces => self.traces(view).len(),
+        }
+    }
+
+    /// The traces that pass the filter, in order.
+    pub fn traces<'a>(&self, view: &'a View) -> Vec<&'a Arc<Trace>> {
+        let filter = self.filter.to_lowercase();
+        let has = |text: &str| text.to_lowercase().contains(&filter);
+        let fits = |trace: &Trace| {
+            filter.is_empty()
+                || trace.spans.iter().any(|span| has(&span.service) || has(&span.name))
+        };
+        view.traces().filter(|trace| fits(trace)).collect()
     }
 
     fn stepped(&self, step: usize) -> Column {
         let columns = self.table.columns();
+        if columns.is_empty() {
+            return self.sort;
+        }
         let place = columns.iter().position(|column| *column == self.sort).unwrap_or(0);
         columns.get((place + step) % columns.len()).copied().unwrap_or(Column::Rate)
     }
 
     /// The same column again turns the order round.
     fn sort_by(&mut self, column: Column) {
+        if self.table == Table::Traces {
+            return;
+        }
         self.descending = if column == self.sort { !self.descending } else { !column.is_text() };
         self.sort = column;
         self.scroll = 0;

@@ -110,6 +110,8 @@ fn view() -> View {
             row("evil\x1b[2J", Role::Server, "GET /\u{7}bell", 0.05, 1.5),
             idle,
         ],
+        errors: Vec::new(),
+        slowest: Vec::new(),
     }
 }
 
@@ -165,6 +167,21 @@ fn services_show_what_they_use_and_wait_for() {
 }
 
 #[test]
+fn traces_are_listed_and_the_marked_one_is_a_waterfall() {
+    let traces = crate::runtime::traces::tests::example();
+    let view = View { errors: traces.errors(9), slowest: traces.slowest(9), ..view() };
+    insta::assert_snapshot!("traces_100", drawn(&view, &pressed("uu"), None, 100, 14));
+    insta::assert_snapshot!("traces_60", drawn(&view, &pressed("uuv"), None, 60, 10));
+    let none = pressed("uu/nothing\n");
+    assert!(drawn(&view, &none, None, 80, 10).contains("No trace to show yet"));
+    assert_eq!((none.count(&view), pressed("uu").count(&view)), (0, 2));
+    for (width, height) in [(1, 1), (5, 2), (20, 3), (300, 60)] {
+        drawn(&view, &pressed("uuv"), None, width, height);
+    }
+    assert_eq!(pressed("uuu").table, pressed("").table);
+}
+
+#[test]
 fn the_widest_terminal_shows_both_tables_in_one() {
     insta::assert_snapshot!(drawn(&view(), &State::default(), None, 160, 10));
 }
@@ -178,7 +195,7 @@ fn each_table_keeps_to_its_columns() {
     check("u", Column::Rate, true);
     check("u5", Column::Cpu, true);
     check("u55", Column::Cpu, false);
-    check("u5u", Column::Rate, true);
+    check("u5uu", Column::Rate, true);
     check("nu", Column::Service, false);
     check("3u", Column::Rate, true);
     check("u<<", Column::Role, false);

@@ -51,7 +51,7 @@ pub(super) fn threads(threads: Option<f64>) -> String {
 }
 
 /// Seconds with three digits and their unit; `-` for none.
-pub(super) fn seconds(seconds: Option<f64>) -> String {
+pub(in crate::runtime) fn seconds(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|s| s.is_finite() && *s >= 0.0) else {
         return "-".to_owned();
     };
@@ -106,7 +106,7 @@ pub(super) fn uptime(time: Duration) -> String {
 }
 
 /// At most `width` characters, the cut marked; nothing that could move the cursor.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(in crate::runtime) fn cut(text: &str, width: usize) -> String {
     let mut shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
     let mut out: String = shown.by_ref().take(width).collect();
     if shown.next().is_some() {

@@ -4,6 +4,20 @@
 //! usually is, or marked by whoever began the trace is kept always and stands for itself. Of the rest
 //! a share is kept that the trace id decides, so that everybody who sees a part of a trace decides
 //! alike (consistent probability sampling); each stands for as many as its threshold says.
+//!
+//! The threshold told of a span (`tracestate`, `ot=th:`) is the one of the rule that kept it, so that
+//! each request was kept with the probability its span tells:
+//!
+//! | kept because of | threshold | why that is right |
+//! |---|---|---|
+//! | an error, slowness | 0 | neither depends on the randomness: all of these are kept |
+//! | the mark, with a threshold | the lower of that one and the own | both would keep what is above the lower |
+//! | the mark alone | 0 | what is not marked is judged by the own share: nothing is counted twice |
+//! | the mark alone, and what is not marked is left | none: unknown | who marked it did not say how many it left |
+//! | the share | the own | |
+//!
+//! Where a budget would be used up, thresholds are raised (see [`Budget`]): a kept span then stands for
+//! more, and no count is wrong.
 
 mod budget;
 #[cfg(test)]
@@ -49,6 +63,8 @@ pub enum Why {
     Sampled,
     /// It is of the share that is kept.
     Ratio,
+    /// One of them has not ended.
+    Open,
 }
 
 /// Why a tree of spans is not kept.
@@ -68,7 +84,7 @@ pub enum Left {
 
 impl Why {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Error, Self::Slow, Self::Sampled, Self::Ratio];
+    pub const ALL: [Self; 5] = [Self::Error, Self::Slow, Self::Sampled, Self::Ratio, Self::Open];
 
     /// Its name as a label's value.
     pub const fn name(self) -> &'static str {
@@ -77,6 +93,7 @@ impl Why {
             Self::Slow => "slow",
             Self::Sampled => "sampled",
             Self::Ratio => "ratio",
+            Self::Open => "in_flight",
         }
     }
 }
@@ -105,48 +122,64 @@ pub struct Traits {
     pub error: bool,
     /// One of them is slow.
     pub slow: bool,
+    /// One of them has not ended.
+    pub open: bool,
 }
 
-/// Judges a tree: why it is kept, and the threshold its spans were kept by. `contexts` are those in
-/// the heads of its requests.
+/// A tree that is to be kept, as far as a budget allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Why.
+    pub why: Why,
+    /// The threshold it was kept by; none if that is not known.
+    pub threshold: Option<Threshold>,
+    /// The trace's randomness.
+    pub randomness: u64,
+}
+
+/// Judges a tree. `contexts` are those in the heads of its requests.
 pub fn judge<'a>(
     sampler: &Sampler,
     trace: TraceId,
     traits: Traits,
     contexts: impl Iterator<Item = &'a Context>,
-) -> Result<(Why, Threshold), Left> {
-    if sampler.tail && traits.error {
-        return Ok((Why::Error, Threshold::ALL));
-    }
-    if sampler.tail && traits.slow {
-        return Ok((Why::Slow, Threshold::ALL));
-    }
+) -> Result<Judged, Left> {
     let (mut randomness, mut marked, mut unmarked) = (trace.randomness(), None, false);
     for context in contexts {
         randomness = context.state.randomness.unwrap_or(randomness);
         match context.sampled {
-            Some(true) => {
-                // Who does not say by what threshold it sampled may have meant this one alone.
-                let threshold = context.state.threshold.unwrap_or(Threshold::ALL);
-                marked = Some(marked.map_or(threshold, |known: Threshold| known.min(threshold)));
-            }
+            Some(true) => marked = lower(marked.unwrap_or(context.state.threshold), context),
             Some(false) => unmarked = true,
             None => {}
         }
     }
+    let keep = |why, threshold| Ok(Judged { why, threshold, randomness });
+    if sampler.tail && traits.error {
+        return keep(Why::Error, Some(Threshold::ALL));
+    }
+    if sampler.tail && traits.slow {
+        return keep(Why::Slow, Some(Threshold::ALL));
+    }
+    if sampler.tail && traits.open {
+        return keep(Why::Open, Some(Threshold::ALL));
+    }
     match (sampler.parent, marked) {
-        // Of all that share this upstream threshold, what is kept here is what lies over the lower
-        // of both: with that threshold the spans stand for the right number.
         (Parent::Keeps, Some(threshold)) => {
-            return Ok((Why::Sampled, threshold.min(sampler.threshold)));
+            let threshold = threshold.unwrap_or(Threshold::ALL);
+            return keep(Why::Sampled, Some(threshold.min(sampler.threshold)));
         }
-        (Parent::Decides, Some(threshold)) => return Ok((Why::Sampled, threshold)),
+        (Parent::Decides, Some(threshold)) => return keep(Why::Sampled, threshold),
         (Parent::Decides, None) if unmarked => return Err(Left::Unsampled),
         (Parent::Ignored, _) | (Parent::Keeps | Parent::Decides, None) => {}
     }
     if sampler.threshold.keeps(randomness) {
-        Ok((Why::Ratio, sampler.threshold))
+        keep(Why::Ratio, Some(sampler.threshold))
     } else {
         Err(Left::Ratio)
     }
+}
+
+/// The lower of two thresholds, of which either may be unknown.
+fn lower(known: Option<Threshold>, context: &Context) -> Option<Option<Threshold>> {
+    Some(known.zip(context.state.threshold).map(|(known, more)| known.min(more)))
 }

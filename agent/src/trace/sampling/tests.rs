@@ -54,7 +54,7 @@ fn a_share_of_random_ids_is_kept_and_stands_for_all() {
         let weight: f64 = all
             .iter()
             .filter_map(|id| judge(&sampler, *id, Traits::default(), std::iter::empty()).ok())
-            .map(|(_, threshold)| threshold.adjusted_count())
+            .map(|judged| judged.threshold.unwrap().adjusted_count())
             .sum();
         // Five standard deviations of a binomial count, weighted.
         let bound = 5.0 * (f64::from(N) * (1.0 - share) / share).sqrt() + 1e-6;
@@ -77,11 +77,12 @@ fn who_keeps_less_keeps_a_part_of_what_the_other_keeps() {
 fn worth_decides_before_the_share_does() {
     let id = TraceId([0; 16]);
     let none = std::iter::empty;
-    let error = Traits { error: true, slow: true };
-    let slow = Traits { error: false, slow: true };
+    let error = Traits { error: true, slow: true, open: false };
+    let slow = Traits { error: false, slow: true, open: true };
     let keeps = sampler(0.01, Parent::Keeps);
-    assert_eq!(judge(&keeps, id, error, none()), Ok((Why::Error, Threshold::ALL)));
-    assert_eq!(judge(&keeps, id, slow, none()), Ok((Why::Slow, Threshold::ALL)));
+    let all = |why| Ok(Judged { why, threshold: Some(Threshold::ALL), randomness: 0 });
+    assert_eq!(judge(&keeps, id, error, none()), all(Why::Error));
+    assert_eq!(judge(&keeps, id, slow, none()), all(Why::Slow));
     assert_eq!(judge(&keeps, id, Traits::default(), none()), Err(Left::Ratio));
     let off = Sampler { threshold: Threshold::NONE, parent: Parent::Ignored, tail: false };
     assert_eq!(judge(&off, id, error, [parent("01", "")].iter()), Err(Left::Ratio));
@@ -93,7 +94,9 @@ fn a_parents_word_counts_as_the_sampler_says() {
     let check = |share, rule, flags: &str, state: &str, expect: Result<(Why, &str), Left>| {
         let context = parent(flags, state);
         let judged = judge(&sampler(share, rule), id, Traits::default(), [context].iter());
-        let judged = judged.map(|(why, threshold)| (why, threshold.to_string()));
+        let text =
+            |threshold: Option<Threshold>| threshold.map_or("?".to_owned(), |t| t.to_string());
+        let judged = judged.map(|judged| (judged.why, text(judged.threshold)));
         let expect = expect.map(|(why, text)| (why, text.to_owned()));
         assert_eq!(judged, expect, "{share} {rule:?} {flags} {state}");
     };
@@ -107,6 +110,7 @@ fn a_parents_word_counts_as_the_sampler_says() {
     check(0.5, keeps, "00", "ot=rv:00000000000001", Err(Left::Ratio));
     check(1.0, decides, "00", "", Err(Left::Unsampled));
     check(0.5, decides, "01", "ot=th:c", Ok((Why::Sampled, "c")));
+    check(0.5, decides, "01", "", Ok((Why::Sampled, "?")));
     check(0.001, ignored, "01", "", Err(Left::Ratio));
     check(1.0, ignored, "00", "", Ok((Why::Ratio, "0")));
 }
@@ -127,8 +131,8 @@ proptest! {
             // Who does not sample says no threshold either.
             let state = if sampled { format!("ot=th:{upstream}") } else { String::new() };
             let context = parent(if sampled { "01" } else { "00" }, &state);
-            if let Ok((_, threshold)) = judge(&sampler, id, Traits::default(), [context].iter()) {
-                weight += threshold.adjusted_count();
+            if let Ok(judged) = judge(&sampler, id, Traits::default(), [context].iter()) {
+                weight += judged.threshold.unwrap().adjusted_count();
             }
         }
         let share = up.max(own);
@@ -137,13 +141,19 @@ proptest! {
     }
 }
 
+/// A tree that is to be kept for its worth.
+fn worth() -> Judged {
+    Judged { why: Why::Error, threshold: Some(Threshold::ALL), randomness: (1 << 56) - 1 }
+}
+
 #[test]
 fn a_budget_is_of_each_second_and_of_whole_trees() {
     let (one, two) = (EntityId(1), EntityId(2));
     let mut budget = Budget::new(3, 5);
     let at = |millis: u64| Timestamp(millis * 1_000_000);
-    let mut take =
-        |millis, services: &[EntityId]| budget.take(at(millis), services.iter().copied());
+    let mut take = |millis, services: &[EntityId]| {
+        budget.take(at(millis), &worth(), services.iter().copied()).map(|_| ())
+    };
     assert_eq!(take(0, &[one, one]), Ok(()));
     assert_eq!(take(1, &[two, one, one]), Err(Left::ServiceBudget));
     assert_eq!(take(2, &[one, two]), Ok(()));
@@ -151,4 +161,77 @@ fn a_budget_is_of_each_second_and_of_whole_trees() {
     assert_eq!(take(4, &[two, two]), Err(Left::TotalBudget));
     assert_eq!(take(5, &[two]), Ok(()));
     assert_eq!(take(1000, &[one, two, two]), Ok(()));
+}
+
+/// Runs seconds of so many trees of one service, for their worth and of the share; gives what was
+/// wanted and what the spans kept stand for, both classes each, without the first second.
+fn pressed(per_service: u32, total: u32, each: [u32; 2], seconds: u64) -> [(f64, f64); 2] {
+    let mut budget = Budget::new(per_service, total);
+    let mut ids = Ids::new([3, 1, 4, 1]);
+    let own = Threshold::of_share(0.5);
+    let mut sums = [(0.0, 0.0); 2];
+    for second in 0..seconds {
+        let mut kept = 0;
+        for n in 0..each[0].max(each[1]) {
+            for (class, why) in [Why::Error, Why::Ratio].into_iter().enumerate() {
+                if n >= each[class] {
+                    continue;
+                }
+                let randomness = ids.trace().randomness();
+                let threshold = if why == Why::Ratio { own } else { Threshold::ALL };
+                if second > 0 {
+                    sums[class].0 += 1.0;
+                }
+                if !threshold.keeps(randomness) {
+                    continue;
+                }
+                let judged = Judged { why, threshold: Some(threshold), randomness };
+                let now = Timestamp(second * 1_000_000_000 + u64::from(n));
+                if let Ok(told) = budget.take(now, &judged, std::iter::once(EntityId(1))) {
+                    kept += 1;
+                    assert!(told.unwrap().keeps(randomness));
+                    if second > 0 {
+                        sums[class].1 += told.unwrap().adjusted_count();
+                    }
+                }
+            }
+        }
+        assert!(kept <= per_service.min(total));
+    }
+    sums
+}
+
+#[test]
+fn a_budget_that_is_used_up_makes_spans_stand_for_more_and_no_count_wrong() {
+    let check = |per_service, total, each: [u32; 2]| {
+        for (class, (wanted, weight)) in
+            pressed(per_service, total, each, 60).into_iter().enumerate()
+        {
+            let off = (weight / f64::max(wanted, 1.0) - f64::from(u8::from(wanted > 0.0))).abs();
+            assert!(off < 0.1, "{per_service} {total} {each:?} {class}: {weight} of {wanted}");
+        }
+    };
+    check(100, 1000, [10, 20]);
+    check(100, 1000, [2000, 0]);
+    check(100, 1000, [0, 2000]);
+    check(100, 1000, [2000, 2000]);
+    check(100, 1000, [50, 3000]);
+    check(1000, 100, [500, 3000]);
+}
+
+#[test]
+fn what_was_wanted_is_forgotten_in_time() {
+    let mut budget = Budget::new(10, 1000);
+    let take = |budget: &mut Budget, second: u64| {
+        let low = Judged { randomness: 1 << 50, ..worth() };
+        budget.take(Timestamp(second * 1_000_000_000), &low, std::iter::once(EntityId(1)))
+    };
+    assert_eq!((0..1000).filter(|_| take(&mut budget, 1).is_ok()).count(), 10);
+    assert_eq!(take(&mut budget, 2), Err(Left::ServiceBudget));
+    assert_eq!(take(&mut budget, 3), Err(Left::ServiceBudget));
+    assert_eq!(take(&mut budget, 30), Ok(Some(Threshold::ALL)));
+    assert_eq!(budget.services(), 1);
+    let other = std::iter::once(EntityId(2));
+    assert!(budget.take(Timestamp(90_000_000_000), &worth(), other).is_ok());
+    assert_eq!(budget.services(), 1);
 }

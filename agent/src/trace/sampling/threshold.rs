@@ -44,6 +44,11 @@ impl Threshold {
         randomness >= self.0
     }
 
+    /// The share of all traces that it keeps.
+    pub fn share(self) -> f64 {
+        (SCALE - self.0) as f64 / SCALE as f64
+    }
+
     /// For how many each stands that is kept.
     pub fn adjusted_count(self) -> f64 {
         SCALE as f64 / (SCALE - self.0).max(1) as f64

@@ -1,6 +1,7 @@
 //! What sweeps report, remember and forget.
 
 use super::*;
+use crate::protocol::Wanted;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const ASK: &[u8] = b"GET /s HTTP/1.1\r\nHost: h:81\r\n\r\n";
@@ -207,4 +208,27 @@ fn a_unix_socket_that_is_gone_has_closed() {
     }
     assert_eq!(line.rig.kept.lines(), ["Get /s 200 0/12"]);
     assert_eq!(line.rig.http.counters().lost(), 0);
+}
+
+#[test]
+fn a_request_that_hangs_is_in_flight_for_as_long_as_it_does() {
+    let lines = Some(Wanted { bytes: 100, more: &["host"] });
+    let limits = Limits { lines, ..Limits::default() };
+    let mut rig = Rig { http: Http1::new(limits), ..Rig::default() };
+    let told = Told::new(ASK, b"");
+    let bare = |seq| Told::new(b"", b"").at(1, seq);
+    sweep(&mut rig, SECOND, &[told.clone().at(1, 3)]);
+    for now in 2..9 {
+        // Its head does not come along while nothing moves.
+        sweep(&mut rig, now * SECOND, &[bare(3)]);
+        let [hanging] = rig.http.in_flight().collect::<Vec<_>>()[..] else { panic!("one") };
+        let exchange = hanging.exchange(Timestamp(now * SECOND));
+        assert_eq!((exchange.path, exchange.ended), ("/s", Timestamp(now * SECOND)));
+        assert_eq!(exchange.lines.headers().collect::<Vec<_>>(), [(&b"Host"[..], &b"h:81"[..])]);
+    }
+    // Another one that was never seen with its head, and none at all.
+    sweep(&mut rig, 9 * SECOND, &[bare(4)]);
+    assert_eq!(rig.http.in_flight().count(), 0);
+    sweep(&mut rig, 10 * SECOND, &[bare(3)]);
+    assert_eq!(rig.http.in_flight().count(), 0);
 }
