@@ -69,9 +69,11 @@ impl Bench {
 
     /// The server's spans, in the order of time, once there are as many as are expected.
     fn spans(mut self, expect: usize) -> Result<Vec<Span>> {
+        let service = format!("{}-server", self.name);
+        // What a connection that is still open has carried is told when it is swept.
+        self.agent.metrics_when(|metrics| metrics.served(&service, &[]) >= expect as u64)?;
         let (status, _) = self.agent.terminate()?;
         assert!(status.success(), "{}", self.agent.log());
-        let service = format!("{}-server", self.name);
         let of = |spans: &[Span]| -> Vec<Span> {
             let mine = |span: &&Span| span.kind == SERVER && span.service() == service;
             spans.iter().filter(mine).cloned().collect()
@@ -215,12 +217,12 @@ fn a_used_up_quota_is_time_throttled() -> Result<()> {
         Ok(stat("throttled_time")? as f64 / 1e9)
     };
     let (before, held_before) = (stat("nr_throttled")?, held()?);
-    let witness = asked(&mut bench.connect()?, "/burn?ms=100")?;
+    let witness = asked(&mut bench.connect()?, "/burn?ms=150")?;
     let (times, held) = (stat("nr_throttled")? - before, held()? - held_before);
     group.quota(1_000_000)?;
     let delay = of(&witness, "delay");
     println!("throttled {times} times for {held} s, {delay} s on the run queue");
-    assert!(times >= 3 && held > 0.2, "{times} times: {witness}");
+    assert!(times >= 2 && held > 0.1, "{times} times: {witness}");
     let span = bench.spans(1)?.remove(0);
     check(&span, "throttled", held * 0.85..held * 1.05, delay, &["cpu"]);
     let queues: f64 =
@@ -240,9 +242,24 @@ fn a_lock_that_another_thread_holds_is_time_blocked_by_a_lock() -> Result<()> {
 }
 
 #[test]
-fn a_pause_is_time_asleep() -> Result<()> {
+fn a_pause_is_time_asleep_on_its_span_and_in_the_service_s_distribution() -> Result<()> {
     let Some(bench) = Bench::start("sleep", Ok)? else { return Ok(()) };
     let witness = asked(&mut bench.connect()?, "/sleep?ms=200")?;
+    let service = format!("{}-server", bench.name);
+    let labels = |cause| {
+        [
+            ("job", service.as_str()),
+            ("steth_request_role", "server"),
+            ("steth_request_wait_cause", cause),
+        ]
+    };
+    let name = "steth_request_wait_duration_seconds_count";
+    let metrics = bench.agent.metrics_when(|metrics| metrics.sum(name, &labels("sleep")) > 0)?;
+    assert_eq!(metrics.sum(name, &labels("sleep")), 1);
+    assert_eq!(metrics.sum(name, &labels("lock")), 0);
+    let name = "steth_request_wait_duration_seconds_sum";
+    let slept: f64 = metrics.of(name, &labels("sleep")).map(|sample| sample.value).sum();
+    assert!((0.19..0.25).contains(&slept), "{slept}");
     let off = of(&witness, "wall") - of(&witness, "cpu") - of(&witness, "delay");
     let span = bench.spans(1)?.remove(0);
     check(&span, "blocked.sleep", off * 0.95..off * 1.05 + 0.005, of(&witness, "delay"), &[]);
@@ -326,6 +343,31 @@ fn without_a_look_at_every_segment_long_waits_to_be_read_are_told_to_the_tick() 
     let [first, span] = spans.as_slice() else { anyhow::bail!("two spans") };
     check(span, "receive_queue", waited - 0.02..waited, 0.0, &[]);
     assert!(part(first, "receive_queue").is_none(), "{}", parts(first));
+    Ok(())
+}
+
+#[test]
+fn without_the_scheduler_s_view_there_is_no_account_and_the_status_says_why() -> Result<()> {
+    let Some(collector) = Collector::start("why-bare")? else { return Ok(()) };
+    let off = ["SCHEDULER", "OFFCPU", "LOCKS"].map(|family| format!("STETH_USAGE_{family}"));
+    let environment: Vec<(&str, &str)> = off.iter().map(|name| (name.as_str(), "false")).collect();
+    let agent = agent(&collector, &environment)?;
+    let status = agent.status()?;
+    let probes = status["capture"]["probes"].as_array().context("no probes")?;
+    let probe = probes.iter().find(|probe| probe["name"] == "request_time").context("no probe")?;
+    assert_eq!(probe["state"], "disabled", "{probe}");
+    assert_eq!(probe["why"], "no family that is on needs it", "{probe}");
+    let port = free_port()?;
+    let name = format!("why-bare-{}", std::process::id());
+    let server = server(&format!("{name}-server"), port, Ok)?;
+    let bench = Bench { collector, agent, _server: server, port, name };
+    asked(&mut bench.connect()?, "/sleep?ms=50")?;
+    let span = bench.spans(1)?.remove(0);
+    assert!(
+        part(&span, "cpu").is_none() && part(&span, "first_byte").is_some(),
+        "{}",
+        parts(&span)
+    );
     Ok(())
 }
 
