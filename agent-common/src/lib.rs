@@ -18,6 +18,7 @@ pub mod settings;
 pub mod signature;
 pub mod tcp;
 pub mod usage;
+pub mod why;
 
 /// Changes whenever a record, a counter or a setting changes its meaning; a recording carries it.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

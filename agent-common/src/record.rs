@@ -6,6 +6,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::why::Why;
+
 /// The first byte of every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -186,6 +188,8 @@ pub struct Pair {
     pub answer: Turn,
     /// How it came about.
     pub steps: Steps,
+    /// Where the time between them went.
+    pub why: Why,
 }
 
 /// What links an exchange to the one that caused it: which stretch of which thread its steps fell in. A

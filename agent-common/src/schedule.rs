@@ -85,6 +85,14 @@ pub struct Stints {
     pub reserved: u8,
     /// Who it is whatever becomes of its number: its number when it was first seen.
     pub thread: u32,
+    /// Turns of exchanges that it has begun as a server, written by the thread itself.
+    pub served: u32,
+    /// The same as a client.
+    pub asked: u32,
+    /// Time on a run queue that the quota accounts for, nanoseconds.
+    pub quota: u64,
+    /// Time off the processor, nanoseconds, by [`Cause`].
+    pub off: [u64; CAUSES],
     /// What the kernel had counted for it before it was watched: `delay`, `voluntary`, `involuntary`
     /// and `migrations` of [`ThreadHead`]. All zero for a thread that was made since.
     pub before: [u64; 4],
@@ -92,10 +100,6 @@ pub struct Stints {
     pub born: u64,
     /// When its process was made.
     pub started: u64,
-    /// Time on a run queue that the quota accounts for, nanoseconds.
-    pub quota: u64,
-    /// Time off the processor, nanoseconds, by [`Cause`].
-    pub off: [u64; CAUSES],
     /// Times it was taken off the processor, by [`Taker`].
     pub taken: [u32; TAKERS],
     /// Its waits on a run queue, one for each stint on a processor, by [`WAITS`].

@@ -125,6 +125,10 @@ pub struct EventOffsets {
     pub srtt: u32,
     /// `tcp_sock.delivered`
     pub delivered: u32,
+    /// `sock.sk_socket`
+    pub socket: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved2: u32,
     /// Parameters of `inet_csk_accept`: 4 before 6.10, then 2.
     pub accept_parameters: u32,
     /// Parameters of `block_rq_issue`: the queue and the request before 5.11, then the request.

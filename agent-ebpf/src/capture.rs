@@ -23,7 +23,7 @@ use aya_ebpf::{
 use crate::{
     conn::{BLIND, CONNECTING, Conn, NO_DIRECTION, OFF},
     kread::{Memory, Typed},
-    maps, spare, turn, user,
+    maps, spare, turn, user, why,
 };
 
 const AF_UNIX: u16 = 1;
@@ -192,6 +192,9 @@ pub(crate) unsafe fn moved<M: Memory>(conn: &mut Conn, sk: *const u8, regs: *con
         conn.call.tid = who as u32;
         conn.call.sleeps = sleeps::<M>();
         conn.call.seq = if conn.unix != 0 { [0, 0] } else { positions::<M>(sk) };
+        if M::KNOWN && conn.unix == 0 && conn.call.direction == IN {
+            conn.call.came = why::came_last(sk);
+        }
         if conn.pair.conn == 0 || conn.mode == CONNECTING {
             meet::<M>(conn, sk);
             if conn.mode == OFF {
@@ -217,6 +220,9 @@ unsafe fn meet<M: Memory>(conn: &mut Conn, sk: *const u8) {
             conn.pair.peer = peer::<M>(sk);
         } else {
             open::<M>(conn, sk, conn.unix != 0, conn.call.time, conn.call.tgid, seq);
+            if M::KNOWN && conn.unix == 0 {
+                why::met(conn, sk);
+            }
         }
     }
     // The bytes of this very call have moved already.
@@ -269,6 +275,10 @@ pub(crate) unsafe fn open<M: Memory>(
         conn.pos = [0, 0];
         conn.last = [0, 0];
         conn.seq = seq;
+        conn.arrived = 0;
+        conn.unaccepted = 0;
+        conn.accepted = 0;
+        conn.before.forget();
         conn.pair.peer = if unix { NO_PEER } else { peer::<M>(sk) };
     }
     if filtered(conn, tgid) {

@@ -7,6 +7,8 @@
 
 use agent_common::{limit, record};
 
+use crate::why::Before;
+
 /// Nothing open.
 pub(crate) const IDLE: u8 = 0;
 /// An ask is open.
@@ -63,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) tgid: u32,
     /// Which of its threads.
     pub(crate) tid: u32,
+    /// When bytes came last, in ticks of the kernel; see `why::came_last`.
+    pub(crate) came: u32,
     /// Flags of the segments.
     pub(crate) flags: u8,
     /// 0 read, 1 written.
@@ -122,6 +126,12 @@ pub(crate) struct Conn {
     pub(crate) last: [u64; 2],
     /// The kernel's sequence numbers at those positions.
     pub(crate) seq: [u32; 2],
+    /// How long the connection waited to be accepted, and one, and `why::UNSEEN`; 0 if it is not known, or told already.
+    pub(crate) unaccepted: u64,
+    /// When it was accepted, if that was seen.
+    pub(crate) accepted: u64,
+    /// The account of the thread that moved the ask's first bytes, as it stood.
+    pub(crate) before: Before,
     /// Followed: bytes of this turn that were carried.
     pub(crate) carried: u64,
     /// `sendmmsg`, `recvmmsg`: the array in hand.
@@ -151,4 +161,11 @@ pub(crate) struct Conn {
     pub(crate) held: u32,
     /// Ids of the ask in hand.
     pub(crate) carry: Carry,
+    /// Keeps what another processor writes on a line of its own.
+    pub(crate) apart: [u64; 8],
+    /// When the first bytes came that nobody has read yet; 0 if there are none, or nobody looks. Written
+    /// where they come.
+    pub(crate) arrived: u64,
+    /// See `apart`.
+    pub(crate) apart2: [u64; 7],
 }

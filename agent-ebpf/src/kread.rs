@@ -9,6 +9,9 @@ use aya_ebpf::helpers::generated::{
 
 /// How kernel memory is read: directly where the verifier knows the pointer's type, else probed.
 pub(crate) trait Memory {
+    /// Whether the verifier knows what pointers point to.
+    const KNOWN: bool;
+
     /// `T` at `base + offset`.
     ///
     /// # Safety
@@ -31,6 +34,8 @@ pub(crate) struct Typed;
 pub(crate) struct Probed;
 
 impl Memory for Typed {
+    const KNOWN: bool = true;
+
     #[inline(always)]
     unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T {
         // SAFETY: the verifier turns the load into one that cannot fault.
@@ -51,6 +56,8 @@ impl Memory for Typed {
 }
 
 impl Memory for Probed {
+    const KNOWN: bool = false;
+
     #[inline(always)]
     unsafe fn read<T: Copy + Default>(base: *const u8, offset: u32) -> T {
         let mut value = T::default();

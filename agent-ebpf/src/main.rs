@@ -35,6 +35,7 @@ mod tcp;
 mod thread;
 mod turn;
 mod user;
+mod why;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

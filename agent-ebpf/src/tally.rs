@@ -49,6 +49,8 @@ const NOTHING: EventOffsets = EventOffsets {
     total_retrans: ABSENT,
     srtt: ABSENT,
     delivered: ABSENT,
+    socket: ABSENT,
+    reserved2: 0,
     accept_parameters: 2,
     issue_parameters: 1,
     reserved: 0,

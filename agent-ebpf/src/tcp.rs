@@ -38,6 +38,7 @@ use crate::{
     kread::{Memory, Typed},
     maps,
     tally::{self, add, at, record},
+    why::UNSEEN,
 };
 
 const TCP_ESTABLISHED: i32 = 1;
@@ -50,8 +51,14 @@ const TCP_LISTEN: i32 = 10;
 #[repr(C)]
 struct Sock {
     owner: OwnerKey,
-    /// When it was established, until it is accepted.
+    /// When it was established, if it was to be accepted.
     established: u64,
+    /// When it was accepted, if that was seen.
+    accepted: u64,
+    /// When its first bytes came, if that is looked at: see `why`.
+    arrived: u64,
+    /// Not 0: they came before anybody had accepted it.
+    early: u64,
     sent: u64,
     received: u64,
     retransmits: u32,
@@ -241,12 +248,13 @@ pub(crate) fn tcp_accept(ctx: FExitContext) -> i32 {
         }
         let owner = tally::current();
         let established = (*sock).established;
-        (*sock).established = 0;
         (*sock).owner = owner;
         if established != 0 {
+            let now = tally::now();
+            (*sock).accepted = now;
             let row = row(&owner);
             if !row.is_null() {
-                record(&raw mut (*row).accept, tally::now().saturating_sub(established));
+                record(&raw mut (*row).accept, now.saturating_sub(established));
             }
         }
         // Who accepts is who serves, also where another process made the listener.
@@ -256,6 +264,64 @@ pub(crate) fn tcp_accept(ctx: FExitContext) -> i32 {
         }
     }
     0
+}
+
+/// Bytes have come for `sk` while nothing was read of it yet.
+///
+/// # Safety
+/// The verifier knows `sk`.
+#[inline(always)]
+pub(crate) unsafe fn bytes_came(sk: *const u8) {
+    // SAFETY: as for the caller; a live state.
+    unsafe {
+        let sock = storage(sk, false);
+        if sock.is_null() || (*sock).established == 0 || (*sock).arrived != 0 {
+            return;
+        }
+        (*sock).arrived = tally::now();
+        let socket = at().get(|o| &o.socket);
+        // Only what was accepted has one.
+        (*sock).early = u64::from(socket != ABSENT && Typed::read::<u64>(sk, socket) == 0);
+    }
+}
+
+/// How long `sk` waited to be accepted, and when its first bytes came. `now` is their first read.
+///
+/// Where no accept is seen, because the host lets nobody hook functions, bytes that came before it say
+/// so much: it was after that. How long before the read it was is not known then.
+///
+/// # Safety
+/// As for [`bytes_came`].
+#[inline(always)]
+pub(crate) unsafe fn waited(sk: *const u8, now: u64) -> Waited {
+    // SAFETY: as for the caller; a live state.
+    unsafe {
+        let sock = storage(sk, false);
+        if sock.is_null() || (*sock).established == 0 {
+            return Waited { unaccepted: 0, accepted: 0, arrived: 0 };
+        }
+        let (established, accepted) = ((*sock).established, (*sock).accepted);
+        let arrived = (*sock).arrived;
+        if accepted != 0 {
+            let unaccepted = accepted.saturating_sub(established) + 1;
+            return Waited { unaccepted, accepted, arrived };
+        }
+        if arrived != 0 && (*sock).early != 0 {
+            let unaccepted = (now.saturating_sub(established) + 1) | UNSEEN;
+            return Waited { unaccepted, accepted: 0, arrived: 0 };
+        }
+        Waited { unaccepted: 0, accepted: 0, arrived }
+    }
+}
+
+/// See [`waited`].
+pub(crate) struct Waited {
+    /// How long to be accepted, and one, and [`UNSEEN`]; 0 if it is not known.
+    pub(crate) unaccepted: u64,
+    /// When it was, if that was seen.
+    pub(crate) accepted: u64,
+    /// When the first bytes came, if that was noted.
+    pub(crate) arrived: u64,
 }
 
 /// In assembly for the reason that stands in `capture`.

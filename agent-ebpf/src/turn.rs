@@ -20,7 +20,7 @@ use crate::{
     conn::{ANSWERING, ASKING, BLIND, Conn, FOLLOW, FULL, IDLE, NO_DIRECTION, OFF, PAIRS},
     emit, hands, head,
     kread::pick,
-    maps,
+    maps, why,
 };
 
 /// What is to be done with a call besides what its turn has taken of it.
@@ -50,6 +50,9 @@ pub(crate) fn take(conn: &mut Conn) {
     }
     if conn.mode == FOLLOW || conn.mode == FULL || turn(conn) != NOTHING {
         follow(conn);
+    }
+    if conn.call.direction == 0 {
+        why::read(conn);
     }
 }
 
@@ -215,6 +218,7 @@ fn begin_ask(conn: &mut Conn) {
         last: conn.call.time,
     };
     conn.pair.answer = Turn { start: 0, bytes: 0, first: 0, last: 0 };
+    why::asked(conn);
 }
 
 /// Takes up what userspace has said of this connection meanwhile.
@@ -301,7 +305,8 @@ fn leave(conn: &mut Conn, how: u32) {
 
 #[inline(always)]
 fn begin_answer(conn: &mut Conn) {
-    if conn.phase == IDLE {
+    let late = conn.phase == IDLE;
+    if late {
         // The ask was before the agent's time.
         conn.pair.seq += 1;
         conn.pair.flags = (conn.pair.flags & (flag::SERVER | flag::UNIX)) | flag::LATE;
@@ -326,6 +331,7 @@ fn begin_answer(conn: &mut Conn) {
         first: conn.call.time,
         last: conn.call.time,
     };
+    why::answered(conn, late);
 }
 
 /// Keeps what the head wants of an answer's bytes. Gives what is to be done with the call besides.
@@ -378,6 +384,7 @@ fn follow(conn: &mut Conn) {
         conn.direction = conn.call.direction;
         conn.carried = 0;
         flags = flag::TURN;
+        why::turned(conn);
     }
     // Nothing tells how far a Unix socket has come but its calls.
     let full = conn.mode == FULL || conn.unix != 0;

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use agent_common::record;
-use steth::event::{ConnId, End, Event, Pair, Timestamp, Turn, flag};
+use steth::event::{ConnId, End, Event, Pair, Timestamp, Turn, Why, flag};
 use steth::protocol::http1::{Http1, Limits};
 use steth::protocol::{Exchange, Sink, Verdict};
 
@@ -51,7 +51,7 @@ impl Told {
 
     fn event(&self, end: End) -> Event<'_> {
         let Self { header, ask, answer } = self;
-        Event::Pair(Pair { header, end, ask, answer })
+        Event::Pair(Pair { header, end, ask, answer, why: Why::default() })
     }
 }
 

@@ -82,6 +82,7 @@ impl Conventions {
             "string" => value.is_string(),
             "int" => value.is_i64() || value.is_u64(),
             "boolean" => value.is_boolean(),
+            "double" => value.is_number(),
             // The wrapper of a list.
             "string[]" => value.is_object(),
             _ => false,

@@ -3,7 +3,7 @@
 use agent_common::record::{self, Direction, End, Kind};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Event, Exec, Pair, Segment};
+use super::{Event, Exec, Pair, Segment, Why};
 
 /// A record that makes no sense; counted, never logged one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, Malformed> {
             let (ask, rest) = split(rest, header.ask_head)?;
             let (answer, _) = split(rest, header.answer_head)?;
             let end = End::of(header.end).ok_or(Malformed::Field)?;
-            Event::Pair(Pair { header, end, ask, answer })
+            let why = Why::of(header).ok_or(Malformed::Field)?;
+            Event::Pair(Pair { header, end, ask, answer, why })
         }
         Kind::Segment => {
             let (header, rest) = head::<record::Segment>(bytes)?;

@@ -4,9 +4,11 @@
 //! [`Malformed`] and nothing else. No other module reads raw records.
 
 mod decode;
+mod why;
 
 pub use agent_common::record::{Direction, End, Peer, Turn, flag};
 pub use decode::{Malformed, decode};
+pub use why::{Account, Unknown, Why};
 
 use agent_common::record;
 
@@ -67,6 +69,8 @@ pub struct Pair<'a> {
     pub ask: &'a [u8],
     /// First bytes of the answer.
     pub answer: &'a [u8],
+    /// Where the time between the first bytes of both went.
+    pub why: Why,
 }
 
 /// The bytes of one call.

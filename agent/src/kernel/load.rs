@@ -4,6 +4,7 @@ use agent_common::{
     limit::RING_BYTES,
     settings::{Arch, Watch},
     signature::{Class, SIGNATURES, Signature},
+    why::WhyWish,
 };
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -21,7 +22,7 @@ use super::{
     hosts::{self, Carry},
     maps::Kernel,
     offsets::{self, Need},
-    probe::{ALL, Hook, Probe, Report, SPARE, State},
+    probe::{ALL, ARRIVALS, Hook, Probe, Report, SPARE, State},
     rings, schedule,
     sweep::Sweep,
     usage, usage_offsets,
@@ -93,12 +94,23 @@ pub struct Options {
     /// Tier 1 leaves out one run in so many, as a kernel would that preempts programs; 0 for none. For
     /// tests.
     pub miss_every: u32,
+    /// What is measured of exchanges beside their begin and end.
+    pub why: Why,
     /// Families of USE whose programs are loaded.
     pub families: Families,
     /// Traces are carried to and from other hosts.
     pub carry: Option<Carry>,
     /// Where the kernel describes its types.
     pub btf: Option<std::path::PathBuf>,
+}
+
+/// What is measured of exchanges beside their begin and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// Where the time of the thread went, and how long the connection waited to be accepted.
+    pub time: bool,
+    /// When bytes came, to the microsecond; else to the kernel's tick.
+    pub arrivals: bool,
 }
 
 /// Why nothing can be observed.
@@ -219,7 +231,13 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     }
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
-    let schedule = schedule::Plan::new(&types, options.families, options.empty);
+    let schedule = schedule::Plan::new(&types, options.families, options.why.time, options.empty);
+    let why = WhyWish {
+        thread: u32::from(thread_account(options, &schedule).is_ok()),
+        arrival: u32::from(options.why.arrivals),
+        established: u32::from(options.why.time && usage::keeps_sockets(&plan)),
+        tick: if options.why.time && !options.why.arrivals { tick() } else { 0 },
+    };
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
     let ring_bytes = if options.ring_bytes == 0 { RING_BYTES } else { options.ring_bytes };
@@ -250,6 +268,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
         .override_global("SCHEDULE", schedule.offsets.as_bytes(), true)
         .override_global("SCHEDULE_WISH", schedule.wish.as_bytes(), true)
         .override_global("CALLS", schedule.calls.as_bytes(), true)
+        .override_global("WHY", why.as_bytes(), true)
         .override_global("EVENT_AT", events.at.as_bytes(), true)
         .override_global("RECVMSG_PARAMETERS", parameters.as_bytes(), true)
         .load(older.as_deref().unwrap_or(object))
@@ -269,6 +288,10 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
             let why = "this kernel does not preempt programs on tracepoints".to_owned();
             return Some(State::Disabled { why });
         }
+        if !options.why.arrivals && probe.program == ARRIVALS {
+            let why = "nobody asks when bytes came (`traces.why: exact` with spans on)".to_owned();
+            return Some(State::Disabled { why });
+        }
         let field = if probe.tiers == Tier::Calls.bit() {
             walk
         } else if probe.program.starts_with("process_") {
@@ -282,6 +305,16 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
     let threads = schedule::attach(&mut bpf, &btf, &schedule, &mut reports);
+    let account = thread_account(options, &schedule).and(match &threads {
+        Ok(_) => Ok(()),
+        Err(_) => Err("see `switch`".to_owned()),
+    });
+    reports.push(Report {
+        name: "request_time",
+        hook: "sched_switch",
+        loss: "where the time of a request went: processor, run queue, waits",
+        state: account.err().map_or(State::Active, |why| State::Disabled { why }),
+    });
     let mut tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
     tables.threads(threads);
     begin(&mut bpf)?;
@@ -298,6 +331,24 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     kernel.keep_tables(tables);
     kernel.keep_hosts(hosts);
     Ok(kernel)
+}
+
+/// Nanoseconds between two ticks of the kernel.
+fn tick() -> u32 {
+    let coarse = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    u32::try_from(coarse.tv_nsec).unwrap_or(0)
+}
+
+/// Whether exchanges can be told what their threads did, or why not.
+fn thread_account(options: &Options, schedule: &schedule::Plan) -> Result<(), String> {
+    if !options.why.time {
+        return Err("no spans are made, or `traces.why` is off".to_owned());
+    }
+    match &schedule.out {
+        Some(why) => Err(why.clone()),
+        None if schedule.wish.off == 0 => Err("the family scheduler is off".to_owned()),
+        None => Ok(()),
+    }
 }
 
 fn report(probe: &Probe, state: State) -> Report {

@@ -21,6 +21,6 @@ mod usage_offsets;
 mod usage_tables;
 
 pub use hosts::Carry;
-pub use load::{Error, Options, Tier, TierChoice, load};
+pub use load::{Error, Options, Tier, TierChoice, Why, load};
 pub use maps::{Kernel, ProgramCost, Verdict};
 pub use usage_tables::UsageTables;

@@ -53,6 +53,9 @@ impl Hook {
 /// the kernel leaves out runs of programs that it may preempt.
 pub(crate) const SPARE: &str = "_spare";
 
+/// The program that notes when bytes come.
+pub(crate) const ARRIVALS: &str = "sock_ready";
+
 /// One program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
@@ -145,6 +148,13 @@ pub(crate) const ALL: &[Probe] = &[
         4,
         false,
         "exchanges whose answer is read after the connection has ended",
+    ),
+    probe(
+        ARRIVALS,
+        Hook::Tracepoint("sk_data_ready"),
+        1 | 2,
+        false,
+        "how long requests lay there before they were read",
     ),
     probe(
         "process_exec",

@@ -64,11 +64,14 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// For the families that are on, on the kernel of these types.
-    pub(crate) fn new(types: &Types, families: Families, empty: bool) -> Self {
+    /// `why`: requests are to be told what their threads waited for, where the family is on anyway.
+    pub(crate) fn new(types: &Types, families: Families, why: bool, empty: bool) -> Self {
         let (offsets, missing) = resolve(types);
         let on = |family| u32::from(families.has(family));
         let wish = ScheduleWish {
-            off: on(Family::OffCpu) | on(Family::Locks),
+            off: on(Family::OffCpu)
+                | on(Family::Locks)
+                | u32::from(why && families.has(Family::Scheduler)),
             locks: on(Family::Locks),
             empty: u32::from(empty),
             reserved: 0,

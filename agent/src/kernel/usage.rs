@@ -129,6 +129,11 @@ pub(crate) fn plan(
     ALL.iter().map(|program| (*program, verdict(program))).collect()
 }
 
+/// Whether the state of TCP sockets is kept.
+pub(crate) fn keeps_sockets(plan: &Plan) -> bool {
+    plan.iter().any(|(program, planned)| program.name == "tcp_state" && planned.is_ok())
+}
+
 /// Loads and attaches what is planned, says how each program fares, and gives the tables.
 pub(crate) fn attach(
     bpf: &mut Ebpf,

@@ -73,12 +73,14 @@ pub(crate) fn resolve(types: &Types) -> Events {
         total_retrans: "tcp_sock"."total_retrans" Tcp,
         srtt: "tcp_sock"."srtt_us" Tcp,
         delivered: "tcp_sock"."delivered" Tcp,
+        socket: "sock"."sk_socket",
     }
         memory: memory(types),
         accept_parameters: types.parameters("inet_csk_accept").unwrap_or(0),
         issue_parameters: types.arguments("block_rq_issue").unwrap_or(1),
         victim_task: u32::from(types.arguments("mark_victim").is_some_and(|n| n > 1)),
         reserved: 0,
+        reserved2: 0,
     );
     if at.queue_disk == ABSENT && at.request_disk == ABSENT {
         missing.push((Family::Disk, "request", "rq_disk"));

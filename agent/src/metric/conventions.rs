@@ -132,6 +132,7 @@ fn every_key_is_as_the_conventions_or_our_registry_have_it() {
             Type::Int => "int",
             Type::Bool => "boolean",
             Type::List => "string[]",
+            Type::Double => "double",
         };
         assert_eq!(model.attributes.get(key.0).map(String::as_str), Some(expect), "{}", key.0);
     }

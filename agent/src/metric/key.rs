@@ -15,6 +15,8 @@ pub enum Type {
     Bool,
     /// A list of texts.
     List,
+    /// A fraction.
+    Double,
 }
 
 /// The method of a request.
@@ -267,6 +269,43 @@ pub const STETH_SPAN_STATE: Key = Key("steth.span.state");
 /// Before the name of what a request's time went into.
 pub const STETH_WHY: &str = "steth.why.";
 
+/// Which side of a request the service was on.
+pub const STETH_REQUEST_ROLE: Key = Key("steth.request.role");
+/// What a request waited for.
+pub const STETH_REQUEST_WAIT_CAUSE: Key = Key("steth.request.wait.cause");
+/// Time from a connection's establishment until it was accepted; of its first request alone.
+pub const STETH_WHY_ACCEPT_QUEUE: Key = Key("steth.why.accept_queue");
+/// No accept can be seen on this host: that time ends with the first read, of bytes that came before the accept.
+pub const STETH_WHY_ACCEPT_UNSEEN: Key = Key("steth.why.accept_unseen");
+/// Time the first bytes of a request (of the response, for its client) lay there before they were read.
+pub const STETH_WHY_RECEIVE_QUEUE: Key = Key("steth.why.receive_queue");
+/// Time of the thread on a processor, between the first bytes of request and response.
+pub const STETH_WHY_CPU: Key = Key("steth.why.cpu");
+/// The same, ready and waiting for a processor.
+pub const STETH_WHY_RUN_QUEUE: Key = Key("steth.why.run_queue");
+/// The same, waiting for the next period because the quota of its control group was used up.
+pub const STETH_WHY_THROTTLED: Key = Key("steth.why.throttled");
+/// The same, waiting for a block device or a page of a file.
+pub const STETH_WHY_BLOCKED_DISK: Key = Key("steth.why.blocked.disk");
+/// The same, waiting for a socket, or for what poll, select and epoll watch.
+pub const STETH_WHY_BLOCKED_NETWORK: Key = Key("steth.why.blocked.network");
+/// The same, waiting for a futex: a lock, a condition, another thread.
+pub const STETH_WHY_BLOCKED_LOCK: Key = Key("steth.why.blocked.lock");
+/// The same, waiting for the clock.
+pub const STETH_WHY_BLOCKED_SLEEP: Key = Key("steth.why.blocked.sleep");
+/// The same, waiting for anything else: a pipe, a child, a signal.
+pub const STETH_WHY_BLOCKED_OTHER: Key = Key("steth.why.blocked.other");
+/// Time from the first byte of the request to the first byte of the response.
+pub const STETH_WHY_FIRST_BYTE: Key = Key("steth.why.first_byte");
+/// Time from the first byte of the request to the last byte of the response.
+pub const STETH_WHY_LAST_BYTE: Key = Key("steth.why.last_byte");
+/// Times the thread left a processor between the first bytes of request and response.
+pub const STETH_WHY_SWITCHES: Key = Key("steth.why.switches");
+/// The thread was at other requests in between, as an event loop is: its time was not for this one alone.
+pub const STETH_WHY_SHARED: Key = Key("steth.why.shared");
+/// Why nothing is told of the thread's time.
+pub const STETH_WHY_MISSING: Key = Key("steth.why.missing");
+
 /// Before the name of a request's header that is told because somebody asked for it.
 pub const HTTP_REQUEST_HEADER: &str = "http.request.header.";
 
@@ -393,5 +432,23 @@ pub const ALL: &[(Key, Type)] = &[
     (STETH_LINK_METHOD, Type::Text),
     (STETH_LINK_MISSING, Type::Text),
     (STETH_SAMPLING_REASON, Type::Text),
+    (STETH_REQUEST_ROLE, Type::Text),
+    (STETH_REQUEST_WAIT_CAUSE, Type::Text),
+    (STETH_WHY_ACCEPT_QUEUE, Type::Double),
+    (STETH_WHY_ACCEPT_UNSEEN, Type::Bool),
+    (STETH_WHY_RECEIVE_QUEUE, Type::Double),
+    (STETH_WHY_CPU, Type::Double),
+    (STETH_WHY_RUN_QUEUE, Type::Double),
+    (STETH_WHY_THROTTLED, Type::Double),
+    (STETH_WHY_BLOCKED_DISK, Type::Double),
+    (STETH_WHY_BLOCKED_NETWORK, Type::Double),
+    (STETH_WHY_BLOCKED_LOCK, Type::Double),
+    (STETH_WHY_BLOCKED_SLEEP, Type::Double),
+    (STETH_WHY_BLOCKED_OTHER, Type::Double),
+    (STETH_WHY_FIRST_BYTE, Type::Double),
+    (STETH_WHY_LAST_BYTE, Type::Double),
+    (STETH_WHY_SWITCHES, Type::Int),
+    (STETH_WHY_SHARED, Type::Bool),
+    (STETH_WHY_MISSING, Type::Text),
     (STETH_SPAN_STATE, Type::Text),
 ];

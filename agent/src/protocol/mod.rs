@@ -5,7 +5,7 @@ mod lines;
 
 pub use lines::{Kept, Lines, Wanted};
 
-use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp, Why};
 
 /// Which side of an exchange the observed process was on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +129,8 @@ pub struct Course {
     pub answered: Option<Timestamp>,
     /// What links it to the exchange that caused it.
     pub steps: Steps,
+    /// Where the time between the first bytes of both went.
+    pub why: Why,
 }
 
 /// In which stretches of its threads' time an exchange's steps fell. A stretch is what a thread does

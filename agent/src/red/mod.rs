@@ -9,6 +9,7 @@ pub(crate) mod label;
 mod reach;
 mod server;
 mod service;
+pub(crate) mod why;
 
 pub mod route;
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub guessed_as_template: bool,
     /// Server series are told apart by the host and port that was asked for.
     pub server_address: bool,
+    /// Where the time of requests went is counted, where that is measured.
+    pub why: bool,
 }
 
 impl Default for Config {
@@ -77,6 +80,7 @@ impl Default for Config {
             routes: Vec::new(),
             guessed_as_template: false,
             server_address: false,
+            why: false,
         }
     }
 }
@@ -200,6 +204,9 @@ impl Red {
         let Self { config, rules, services, hash, now, counters, changes, exemplars: _ } = self;
         counters.observed += 1;
         let service = live(services, entity, counters);
+        if config.why {
+            service.why.record(exchange, now.since);
+        }
         let role = exchange.role;
         let status = exchange.status.unwrap_or(0);
         let wanted = role == Role::Server || config.guessed_as_template;

@@ -15,6 +15,7 @@ use super::label::{self, Labels};
 use super::reach::Reach;
 use super::route::{Change, OTHER, RouteId, Routes};
 use super::server::{ServerId, Servers};
+use super::why::Whys;
 
 /// Why a connect failed, to which port, and how far away.
 type Failure = (Fault, u16, Reach);
@@ -132,6 +133,8 @@ pub(super) struct Service {
     pub(super) servers: Servers,
     places: HashMap<u64, u32, ByNumber>,
     pub(super) series: Vec<Series>,
+    /// Where the time went.
+    pub(super) why: Whys,
     /// For all that there is no room for, by role.
     pub(super) overflow: [Option<Box<Series>>; 2],
     moved: Vec<Moved>,
@@ -149,6 +152,7 @@ impl Service {
             servers: Servers::default(),
             places: HashMap::default(),
             series: Vec::new(),
+            why: Whys::default(),
             overflow: [None, None],
             moved: Vec::new(),
             failures: BTreeMap::new(),
@@ -307,6 +311,7 @@ impl Service {
         for role in [Role::Server, Role::Client] {
             metrics.extend(self.exchanges(role, guessed_as_template));
         }
+        metrics.extend(self.why.metrics(self.phase == Phase::Ended));
         self.push_numbers(&mut metrics);
         Scope { name: super::SCOPE, metrics }
     }

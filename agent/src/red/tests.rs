@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::event::{Account, ConnId, Peer, Pid, Timestamp, Why};
 use crate::metric::instrument::http as metric;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Number, Point, Value};
@@ -423,6 +423,44 @@ fn failed_connects_are_counted_by_why_port_and_reach() {
     )));
     let sum: u64 = points.iter().map(|(_, number)| number.parse::<u64>().unwrap()).sum();
     assert_eq!((sum, points.len()), (1002, 65));
+}
+
+#[test]
+fn where_the_time_went_is_counted_by_role_and_cause() {
+    let account = Account {
+        ran: Nanos(1),
+        queued: Nanos(2),
+        blocked: [3, 0, 4, 0, 0].map(Nanos),
+        switches: 1,
+        ..Account::default()
+    };
+    let why = Why { thread: Ok(account), unread: Some(Nanos(5)), ..Why::default() };
+    let course = Course { answered: Some(Timestamp(9_000)), why, ..Course::default() };
+    let mut red = red(Config { why: true, ..Config::default() });
+    red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) });
+    // A thread that was at others as well says nothing of this one.
+    let shared = Why { thread: Ok(Account { shared: true, ..account }), ..why };
+    let course = Course { why: shared, ..course };
+    red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) });
+    red.observe(ONE, &exchange(Role::Client, "/a", None));
+    let check = |name, expect: &[(&str, &str)]| {
+        let expect: Vec<_> =
+            expect.iter().map(|(of, count)| ((*of).to_owned(), (*count).to_owned())).collect();
+        assert_eq!(told(&red, ONE, name), expect);
+    };
+    let server = "steth.request.role=server";
+    let cause = |cause| format!("{server} steth.request.wait.cause={cause}");
+    check(
+        "steth.request.wait.duration",
+        &[
+            (&cause("disk"), "1"),
+            (&cause("lock"), "1"),
+            (&cause("receive_queue"), "2"),
+            (&cause("run_queue"), "1"),
+        ],
+    );
+    check("steth.request.cpu.duration", &[(server, "1")]);
+    check("steth.request.first_byte.duration", &[(server, "2")]);
 }
 
 /// Spans that stand for buckets, of every series of a service.

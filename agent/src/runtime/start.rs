@@ -22,6 +22,7 @@ use super::usage::{Caller, Collector};
 use super::views::Asked;
 use super::{bell, check, clock};
 use crate::config::cli::Cli;
+use crate::config::keys::Why;
 use crate::config::{Config, Loaded, stage};
 use crate::entity::{self, EntityId, Registry};
 use crate::export;
@@ -56,6 +57,11 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
     let mut options = kernel::Options::from(config);
     options.families = Families::from(config);
     options.empty = cli.flags.empty_programs;
+    let traces = export.traces.is_some();
+    options.why = kernel::Why {
+        time: traces && config.traces.why != Why::Off,
+        arrivals: traces && config.traces.why == Why::Exact,
+    };
     options.own = if config.observe.itself { 0 } else { std::process::id() };
     if config.host.root != std::path::Path::new("/") {
         options.btf = Some(config.host.root.join("sys/kernel/btf/vmlinux")).filter(|p| p.exists());
@@ -120,9 +126,11 @@ pub fn pipeline(
     let paths = stage::Paths::from(config);
     let mut http1 = crate::protocol::http1::Limits::from(config);
     http1.lines = trace.as_ref().map(|trace| trace.wanted);
+    let mut red = crate::red::Config::from(config);
+    red.why = trace.is_some() && config.traces.why != Why::Off;
     let stages = pipeline::Config {
         http1,
-        red: config.into(),
+        red,
         usage: config.into(),
         paths: pipeline::Paths::new(paths.include, paths.exclude),
         trace,

@@ -381,14 +381,15 @@ impl Trace {
             let Some((trace, id)) = ids.get(at).copied() else { continue };
             let within = |of: &At| ids.get(of).filter(|(of, _)| *of == trace).map(|(_, id)| *id);
             let parent = match parent(pending, *mate, trace, &ids) {
-                Err(Missing::Cause) => match caused.get(at) {
-                    Some(Ok((parent, by))) => {
-                        within(parent).map(|id| (id, *by)).ok_or(Missing::Unsettled)
+                Err(Missing::Cause) if pending.subject != Subject::Connect => {
+                    match caused.get(at) {
+                        Some(Ok((parent, by))) => {
+                            within(parent).map(|id| (id, *by)).ok_or(Missing::Unsettled)
+                        }
+                        Some(Err(missing)) => Err(*missing),
+                        None => Err(Missing::Unsettled),
                     }
-                    Some(Err(missing)) => Err(*missing),
-                    None if pending.subject == Subject::Connect => Err(Missing::Cause),
-                    None => Err(Missing::Unsettled),
-                },
+                }
                 parent => parent,
             };
             match parent {

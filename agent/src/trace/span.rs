@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use agent_common::schedule::Cause;
+
 use super::context::Context;
 use super::ids::{SpanId, TraceId};
 use super::link::Missing;
@@ -9,10 +11,10 @@ use super::pending::{Pending, Subject};
 use super::redact;
 use super::sampling::{Threshold, Why};
 use crate::entity::EntityId;
-use crate::event::{Peer, Timestamp};
+use crate::event::{Nanos, Peer, Timestamp};
 use crate::metric::key::{self, Key};
 use crate::metric::snapshot::{Attribute, Value};
-use crate::protocol::{Lines, Method, Role};
+use crate::protocol::{Course, Lines, Method, Role};
 use crate::red::label;
 
 /// The longest name that DNS allows.
@@ -123,6 +125,7 @@ pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span 
         all.request(pending, &lines, told);
         all.answer(pending);
         all.places(pending, &lines);
+        all.why(pending);
     }
     match pending.subject {
         Subject::Request | Subject::Connect => {}
@@ -272,6 +275,48 @@ impl Attributes {
         }
     }
 
+    fn seconds(&mut self, key: Key, time: Nanos) {
+        self.0.push((key, Value::Seconds(time.0)));
+    }
+
+    /// Where the time went. What nothing was waited for is left out.
+    fn why(&mut self, pending: &Pending) {
+        let Course { answered, why, .. } = &pending.course;
+        if let Some(answered) = answered {
+            self.seconds(key::STETH_WHY_FIRST_BYTE, answered.since(pending.begun));
+            self.seconds(key::STETH_WHY_LAST_BYTE, pending.ended.since(pending.begun));
+        }
+        if let Some(time) = why.unaccepted {
+            self.seconds(key::STETH_WHY_ACCEPT_QUEUE, time);
+            if why.unseen_accept {
+                self.0.push((key::STETH_WHY_ACCEPT_UNSEEN, Value::Bool(true)));
+            }
+        }
+        if let Some(time) = why.unread {
+            self.seconds(key::STETH_WHY_RECEIVE_QUEUE, time);
+        }
+        match &why.thread {
+            Ok(account) => {
+                self.seconds(key::STETH_WHY_CPU, account.ran);
+                self.seconds(key::STETH_WHY_RUN_QUEUE, account.queued);
+                let blocked = Cause::ALL.map(blocked).into_iter().zip(account.blocked);
+                let waits = blocked.chain([(key::STETH_WHY_THROTTLED, account.throttled)]);
+                for (key, time) in waits.filter(|(_, time)| *time != Nanos(0)) {
+                    self.seconds(key, time);
+                }
+                self.number(key::STETH_WHY_SWITCHES, account.switches.into());
+                if account.shared {
+                    self.0.push((key::STETH_WHY_SHARED, Value::Bool(true)));
+                }
+            }
+            Err(unknown) => {
+                if let Some(name) = unknown.name() {
+                    self.fixed(key::STETH_WHY_MISSING, name);
+                }
+            }
+        }
+    }
+
     fn places(&mut self, pending: &Pending, lines: &Lines<'_>) {
         let peer = address(&pending.peer);
         if let Some(peer) = &peer {
@@ -288,6 +333,16 @@ impl Attributes {
         {
             self.text(key::CLIENT_ADDRESS, &client);
         }
+    }
+}
+
+const fn blocked(cause: Cause) -> Key {
+    match cause {
+        Cause::Disk => key::STETH_WHY_BLOCKED_DISK,
+        Cause::Network => key::STETH_WHY_BLOCKED_NETWORK,
+        Cause::Lock => key::STETH_WHY_BLOCKED_LOCK,
+        Cause::Sleep => key::STETH_WHY_BLOCKED_SLEEP,
+        Cause::Other => key::STETH_WHY_BLOCKED_OTHER,
     }
 }
 

@@ -5,6 +5,7 @@ mod carried;
 mod conventions;
 mod links;
 mod open;
+mod why;
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;

@@ -6,7 +6,7 @@
 
 use agent_common::record;
 use libfuzzer_sys::fuzz_target;
-use steth::event::{ConnId, Direction, End, Event, Pair, Segment, Timestamp, Turn, flag};
+use steth::event::{ConnId, Direction, End, Event, Pair, Segment, Timestamp, Turn, Why, flag};
 use steth::protocol::http1::{Count, Http1, Limits};
 use steth::protocol::{Exchange, Sink, Verdict};
 
@@ -59,7 +59,7 @@ fuzz_target!(|data: &[u8]| {
                 at[1] += header.answer.bytes;
                 let end = End::of(how % 5).unwrap_or(End::Next);
                 http.event(
-                    &Event::Pair(Pair { header: &header, end, ask, answer: bytes }),
+                    &Event::Pair(Pair { header: &header, end, ask, answer: bytes, why: Why::default() }),
                     &mut told,
                 );
             }

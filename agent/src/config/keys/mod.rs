@@ -20,7 +20,7 @@ pub use metrics::Metrics;
 pub use otlp::{Compression, HistogramForm, Otlp, Protocol, Temporality};
 pub use routes::{Guessed, Routes};
 pub use services::{Match, ServiceRule};
-pub use traces::{Sampler, Traces};
+pub use traces::{Sampler, Traces, Why};
 pub use usage::Usage;
 
 use schemars::JsonSchema;

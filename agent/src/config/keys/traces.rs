@@ -44,6 +44,11 @@ pub struct Traces {
     /// with a segment that has a TCP option of 28 bytes; nothing else of it changes, and it works under TLS. A path
     /// that drops such segments costs the first requests one retransmission each and gets no more of them.
     pub hosts: Hosts,
+    /// Where the time of a request went, measured in the kernel, on its span and as
+    /// `steth.request.*`: `off`, `on` or `exact`. `exact` tells waits to be read of less than two of the
+    /// kernel's ticks as well, and waits to be accepted where the host lets nobody hook functions; it
+    /// costs a program on every segment that arrives, half as much again as everything else.
+    pub why: Why,
     /// Query parameters whose values may be told; all others read `REDACTED`.
     pub query_parameters: Vec<String>,
     /// Request headers that are told, as `http.request.header.<name>`.
@@ -63,10 +68,24 @@ impl Default for Traces {
             window: Period::from_millis(10_000),
             window_bytes: Size::from_bytes(16 << 20),
             hosts: Hosts::default(),
+            why: Why::default(),
             query_parameters: Vec::new(),
             request_headers: Vec::new(),
         }
     }
+}
+
+/// How much is told of where the time of a request went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Nothing.
+    Off,
+    /// By what the kernel keeps anyway.
+    #[default]
+    On,
+    /// With the arrival of all bytes.
+    Exact,
 }
 
 /// The samplers of the OpenTelemetry specification.

@@ -29,6 +29,7 @@ impl Config {
             window,
             window_bytes,
             hosts: _,
+            why: _,
             query_parameters,
             request_headers,
         } = &self.traces;

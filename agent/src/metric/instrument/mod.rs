@@ -16,6 +16,7 @@ pub mod offcpu;
 pub mod own;
 pub mod pressure;
 pub mod process;
+pub mod request;
 pub mod scheduler;
 pub mod sockets;
 pub mod tcp;
@@ -176,6 +177,7 @@ pub static FAMILIES: &[Sheet] = &[
         "at most 0.75 us of kernel time and 0.6 us of agent time an exchange (see the benchmarks)",
         http::ALL,
     ),
+    sheet("request", "with spans on; see the benchmarks", request::ALL),
     sheet("cpu", "two files a round, one more for each processor where heat is counted", cpu::ALL),
     sheet("memory", "three files a round, 0.35 ms in a build without optimisation", memory::ALL),
     sheet(

@@ -68,6 +68,7 @@ impl Conversation {
             pid: Some(cx.pid),
             hand: cx.hand,
             begun: Some(first),
+            why: cx.why.take(),
         };
         let tunnel = method == Some(Method::Connect) && matches!(answer.status, 200..=299);
         if answer.status == 101 || tunnel {

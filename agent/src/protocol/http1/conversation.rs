@@ -18,7 +18,7 @@ use super::Limits;
 use super::body::{Body, Took};
 use super::counters::{Count, Counters};
 use super::head;
-use crate::event::{ConnId, Peer, Pid, Timestamp};
+use crate::event::{ConnId, Peer, Pid, Timestamp, Why};
 use crate::flow::{Capture, Stream};
 use crate::protocol::{
     Authority, Course, Exchange, Fault, Kept, Method, Role, Sink, Steps, Verdict, Version,
@@ -70,7 +70,8 @@ pub(super) struct Hand {
 }
 
 /// What is known of an exchange between its begin and its end.
-pub(super) fn course(asked: Hand, answering: &Answering) -> Course {
+pub(super) fn course(asked: Hand, begun: Timestamp, answering: &Answering) -> Course {
+    let why = answering.why.filter(|(since, _)| *since == begun);
     Course {
         asked_by: asked.tid,
         answered_by: answering.hand.tid,
@@ -81,6 +82,7 @@ pub(super) fn course(asked: Hand, answering: &Answering) -> Course {
             waits: asked.waits,
             opened: None,
         },
+        why: why.map_or_else(Why::default, |(_, why)| why),
     }
 }
 
@@ -131,6 +133,8 @@ pub(super) struct Answering {
     pub(super) hand: Hand,
     /// When they had crossed.
     pub(super) begun: Option<Timestamp>,
+    /// Where the time went until then, from when on.
+    pub(super) why: Option<(Timestamp, Why)>,
 }
 
 /// What an event brings besides its bytes.
@@ -140,6 +144,8 @@ pub(super) struct Cx<'a, S> {
     pub(super) pid: Pid,
     /// The thread that did.
     pub(super) hand: Hand,
+    /// Where the time went between the first bytes of a pair, and when it began; of the first answer in it.
+    pub(super) why: Option<(Timestamp, Why)>,
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) sink: &'a mut S,
@@ -489,7 +495,7 @@ impl Conversation {
             peer: self.peer,
             lines: open.lines.lines(),
             position: open.position,
-            course: course(open.hand, &answering),
+            course: course(open.hand, open.begun, &answering),
         });
     }
 

@@ -145,10 +145,12 @@ impl Http1 {
         let late = header.flags & flag::LATE != 0 && header.seq <= 1;
         let make = || Conversation::new(pair::role(header.flags), header.peer, late);
         let talk = conversations.entry(conn, now, make);
+        let why = Some((Timestamp(header.ask.first), pair.why));
         let mut cx = Cx {
             conn,
             pid: pair::pid(pair),
             hand: Hand::default(),
+            why,
             limits,
             counters,
             sink,
@@ -196,7 +198,8 @@ impl Http1 {
         let way = way(talk.role, segment.direction);
         let other = if way == Way::Ask { Way::Answer } else { Way::Ask };
         let hand = Hand { tid: header.tid, sleeps: header.sleeps, waits: header.waits != 0 };
-        let mut cx = Cx { conn, pid: Pid(header.tgid), hand, limits, counters, sink, note: None };
+        let mut cx =
+            Cx { conn, pid: Pid(header.tgid), hand, why: None, limits, counters, sink, note: None };
         talk.claim(other, header.other_end, Timestamp(header.other_time), &mut cx);
         let capture = Capture {
             start: header.start,
@@ -226,6 +229,7 @@ impl Http1 {
             conn,
             pid: Pid(close.tgid),
             hand: Hand::default(),
+            why: None,
             limits,
             counters,
             sink,
@@ -318,6 +322,7 @@ impl Http1 {
             conn,
             pid: Pid(progress.tgid),
             hand: Hand::default(),
+            why: None,
             limits,
             counters,
             sink,
@@ -365,6 +370,7 @@ impl Http1 {
                     conn,
                     pid: talk.pid,
                     hand: Hand::default(),
+                    why: None,
                     limits,
                     counters,
                     sink,
@@ -415,7 +421,7 @@ fn tell(conn: ConnId, talk: &Conversation, sink: &mut impl Sink) {
             path: &open.path,
             begun: open.begun,
             peer: talk.peer,
-            course: course(open.hand, &answering),
+            course: course(open.hand, open.begun, &answering),
         });
     }
 }

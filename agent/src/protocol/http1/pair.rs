@@ -117,6 +117,7 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
             answered_by: if unanswered { 0 } else { header.answer_tid },
             answered: (!unanswered).then_some(Timestamp(header.answer.first)),
             steps: steps(header),
+            why: pair.why,
         },
     };
     if unanswered {

@@ -128,6 +128,7 @@ impl Script {
                 waits: told.waits,
                 opened: told.opened,
             },
+            ..Course::default()
         };
         Ask { conn, entity: 1, peer, course, ..ask }.pending()
     }

@@ -10,7 +10,9 @@ mod sweeps;
 use agent_common::record;
 
 use super::{Count, Http1, Limits};
-use crate::event::{ConnId, Direction, End, Event, Pair, Peer, Segment, Timestamp, Turn, flag};
+use crate::event::{
+    ConnId, Direction, End, Event, Pair, Peer, Segment, Timestamp, Turn, Why, flag,
+};
 use crate::protocol::{Exchange, Fault, Method, Role, Sink, Verdict};
 
 /// What a sink was told of an exchange, owned.
@@ -133,6 +135,7 @@ impl Told {
             end: self.end,
             ask: &self.ask,
             answer: &self.answer,
+            why: Why::default(),
         })
     }
 }
