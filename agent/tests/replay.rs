@@ -30,7 +30,7 @@ fn played(bytes: &[u8]) -> Played {
     play(&Config::default(), bytes).unwrap()
 }
 
-/// The summary and the page. Buckets are left out: counts and sums stand beside them, and the
+/// The summary, the traces and the page. Buckets are left out: counts and sums stand beside them, and the
 /// histograms have tests of their own.
 fn golden(played: &Played) -> String {
     let page: Vec<&str> = played
@@ -38,7 +38,7 @@ fn golden(played: &Played) -> String {
         .lines()
         .filter(|line| !line.starts_with('#') && !line.contains("_bucket{"))
         .collect();
-    format!("{}\n{}\n", played.summary(), page.join("\n"))
+    format!("{}\n{}\n{}\n", played.summary(), played.trees.join("\n"), page.join("\n"))
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Requests that came to nothing, hang, or are cut short by the agent's end: spans that say so.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::Result;
 use steth_tests::agent::{Agent, free_port};
 use steth_tests::collector::Collector;
+use steth_tests::conventions;
 use steth_tests::program::{Program, Scratch, command};
 use steth_tests::spans::Span;
 
@@ -60,6 +62,16 @@ impl Scene {
     }
 }
 
+/// Whatever is told is in the conventions or in our registry, and of the type it has there.
+fn faultless(spans: &[Span]) -> Result<()> {
+    let Some(conventions) = conventions::read()? else { return Ok(()) };
+    let all = spans.iter().flat_map(|span| span.attributes.iter().chain(&span.resource));
+    let faults: BTreeSet<_> =
+        all.filter_map(|(key, value)| conventions.fault_of(key, value)).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    Ok(())
+}
+
 fn agent(collector: &Collector, more: &[(&str, &str)]) -> Result<Agent> {
     let endpoint = collector.grpc();
     let mut environment = vec![
@@ -108,6 +120,7 @@ fn what_came_to_nothing_says_how() -> Result<()> {
         "{}",
         agent.log()
     );
+    faultless(&spans)?;
     let refused = scene.of(&spans, "client", CLIENT).into_iter().find(|s| s.name == "connect");
     let port = refused.and_then(|span| span.number("server.port"));
     assert_eq!(port, Some(nobody.into()));
@@ -152,6 +165,7 @@ fn what_hangs_is_told_while_it_does_and_at_the_agents_end() -> Result<()> {
         assert_eq!(state("ends"), (String::new(), "ot=th:0".to_owned()));
         assert_eq!(state("never"), ("in_flight".to_owned(), String::new()));
     }
+    faultless(&spans)?;
     // Both ends of what the agent's end cut short are one trace.
     let both = ["client", "server"].map(|who| {
         let kind = if who == "server" { SERVER_KIND } else { CLIENT };

@@ -13,7 +13,7 @@ fn prints_the_next_traces_and_ends() -> Result<()> {
     let name = format!("verb-{}", std::process::id());
     let traffic = Traffic::start(&name)?;
     let binary = agent::binary();
-    let mut steth = command(&binary.display().to_string(), "trace-verb");
+    let mut steth = command(binary, "trace-verb");
     steth.args(["trace", "--last", "2", "--include-service", &format!("{name}-*")]);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -15,16 +15,12 @@ use super::turnstile::{Ask, Outlets, Pace, Turnstile};
 use super::{bell, clock, start};
 use crate::config::Loaded;
 use crate::config::cli::Cli;
-use crate::event::Nanos;
 use crate::host::{HostRoot, Machine, Processes};
 use crate::trace::Batch;
-use crate::trace::sampling::Threshold;
 use crate::usage::Families;
 
 /// Between two looks for traces that are whole.
 const PACE: Duration = Duration::from_millis(500);
-/// For how long the rest of a trace is waited for at most: somebody looks on.
-const HOLD: Nanos = Nanos(2_000_000_000);
 /// Spans that may wait to be printed.
 const UNTAKEN: usize = 10_000;
 /// Batches that may.
@@ -49,12 +45,7 @@ pub fn follow(
     let kernel = start::load(&options)?;
     let root = HostRoot::new(&config.host.root);
     let machine = Machine::read(&root);
-    let mut trace = config.trace(start::seed(), UNTAKEN);
-    if config.traces.sampler.is_none() && config.traces.ratio.is_none() {
-        // Who looks on wants to see what there is; the budget bounds it.
-        trace.sampler.threshold = Threshold::ALL;
-    }
-    trace.hold = trace.hold.min(HOLD);
+    let trace = start::looked_at(config, config.trace(start::seed(), UNTAKEN));
     let facts = Box::new(Processes::new(root));
     let (stages, limits) = start::pipeline(config, machine, facts, &clock::anchor(), Some(trace));
     let own = Own::new(&clock::anchor(), Fixed::bare(limits));

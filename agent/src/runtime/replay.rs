@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use super::account::{Account, account};
 use super::start;
+use super::traces::{Traces, draw};
 use crate::config::Config;
 use crate::event::Timestamp;
 use crate::export::prometheus::{self, Format};
@@ -17,6 +18,8 @@ use crate::health::Loss;
 use crate::host::Anchor;
 use crate::pipeline::Pipeline;
 use crate::source::{Batch, Error, Header, Reader, Recorded, Replay, Source, Step, Table};
+use crate::trace;
+use crate::trace::sampling::{Parent, Sampler, Threshold};
 
 /// What a recording gave.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Played {
     pub header: Header,
     /// What the agent would have shown, as Prometheus text.
     pub page: String,
+    /// The traces that it would have kept if it kept all, each a tree of lines, in order of their text.
+    pub trees: Vec<String>,
     /// What was seen, reported and lost.
     pub account: Account,
     /// Records taken.
@@ -50,8 +55,10 @@ pub fn play(config: &Config, from: impl Read) -> Result<Played, Error> {
     let mut replay = Replay::new(Reader::open(from)?, recorded.clone());
     let header = replay.header().clone();
     let mut anchor = header.anchor;
-    let (mut pipeline, _) =
-        start::pipeline(config, header.machine.clone(), Box::new(recorded), &anchor, None);
+    let facts = Box::new(recorded);
+    let trace = Some(keeps_all(config));
+    let (mut pipeline, _) = start::pipeline(config, header.machine.clone(), facts, &anchor, trace);
+    let mut traces = Traces::default();
     let mut counts = [0; COUNTERS as usize];
     let mut batch = Batch::default();
     let mut has_begun = false;
@@ -78,7 +85,10 @@ pub fn play(config: &Config, from: impl Read) -> Result<Played, Error> {
             }
             // Of a table that a later agent may have.
             Step::Rows(_) => {}
-            Step::Tick(now) => pipeline.tick(now, anchor),
+            Step::Tick(now) => {
+                pipeline.tick(now, anchor);
+                traces.take(&pipeline.spans(&anchor));
+            }
             Step::Clocks(read) => anchor = read,
             Step::End => break None,
         }
@@ -86,13 +96,25 @@ pub fn play(config: &Config, from: impl Read) -> Result<Played, Error> {
         pipeline.verdicts().for_each(drop);
         pipeline.entities().changes();
     };
+    pipeline.end_spans();
+    traces.take(&pipeline.spans(&anchor));
+    let mut trees: Vec<String> = traces.newest(usize::MAX).map(|trace| draw::tree(trace)).collect();
+    trees.sort();
     Ok(Played {
+        trees,
         page: page(&pipeline, &anchor),
         account: told(&pipeline, counts),
         records: pipeline.counters().records,
         header,
         broken,
     })
+}
+
+/// Spans of everything, with the same ids each time.
+fn keeps_all(config: &Config) -> trace::Config {
+    let trace = config.trace([1, 2, 3, 4], usize::MAX);
+    let sampler = Sampler { threshold: Threshold::ALL, parent: Parent::Keeps, tail: true };
+    trace::Config { sampler, per_service: u32::MAX, total: u32::MAX, ..trace }
 }
 
 fn page(pipeline: &Pipeline, anchor: &Anchor) -> String {
@@ -110,7 +132,7 @@ fn numbers(row: &[u8]) -> impl Iterator<Item = u64> {
 impl Played {
     /// What was in the file, for people.
     pub fn summary(&self) -> String {
-        let Self { header, account, records, page: _, broken: _ } = self;
+        let Self { header, account, records, page: _, trees: _, broken: _ } = self;
         let Account { exchanges, losses, kernel: _ } = account;
         let mut text = format!(
             "{records} records of {}, kernel {}\nexchanges: {} seen, {} reported, {} lost, {} in flight\n",

@@ -25,6 +25,7 @@ use crate::config::cli::Cli;
 use crate::config::keys::Why;
 use crate::config::{Config, Loaded, stage};
 use crate::entity::{self, EntityId, Registry};
+use crate::event::Nanos;
 use crate::export;
 use crate::health::server::{self, Server};
 use crate::host::{Anchor, Facts, HostRoot, Machine, Processes};
@@ -33,6 +34,7 @@ use crate::metric::key;
 use crate::metric::snapshot::{Resource, Value};
 use crate::pipeline::{self, Pipeline};
 use crate::trace;
+use crate::trace::sampling::Threshold;
 use crate::usage::book::Config as UsageLimits;
 use crate::usage::{Families, NoTables, Tables};
 
@@ -42,6 +44,8 @@ const SHOW: Duration = Duration::from_secs(1);
 const URGENCY: i32 = -10;
 /// Spans that wait to be shown, where none are sent.
 const SHOWN: usize = 4096;
+/// For how long the rest of a trace is waited for at most, while somebody looks on.
+const HOLD: Nanos = Nanos(2_000_000_000);
 /// Batches of them that do.
 const BATCHES: usize = 16;
 /// Traces that failed, and as many slow ones, in the list of the live view.
@@ -197,6 +201,7 @@ async fn serve(
     let untaken = untaken.or(looks_on.then_some(SHOWN));
     let makes_spans = untaken.is_some();
     let trace = untaken.map(|untaken| config.trace(seed(), untaken));
+    let trace = if exports.traces.is_some() { trace } else { trace.map(|t| looked_at(config, t)) };
     let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
 
     let instance = machine_instance(&host);
@@ -297,6 +302,15 @@ async fn serve(
 /// How often what is in flight is looked at, to say in time that it hangs.
 pub(super) fn look(config: &Config) -> Duration {
     config.traces.hanging.duration() / LOOKS
+}
+
+/// Spans that somebody looks at and nobody else: all there is, as far as the budgets allow, and soon.
+pub(super) fn looked_at(config: &Config, mut trace: trace::Config) -> trace::Config {
+    if config.traces.sampler.is_none() && config.traces.ratio.is_none() {
+        trace.sampler.threshold = Threshold::ALL;
+    }
+    trace.hold = trace.hold.min(HOLD);
+    trace
 }
 
 /// Where the ids of this run's spans begin: the standard library's hash keys are random.

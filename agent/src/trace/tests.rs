@@ -1,6 +1,7 @@
 //! The stage: spans by the conventions, trees by evidence, counts that add up.
 #![allow(clippy::cast_possible_truncation, reason = "the numbers of these tests are small")]
 
+mod bench;
 mod carried;
 mod conventions;
 mod links;

@@ -319,8 +319,8 @@ const HELP: &str = "
   a client turned away by a full accept queue, a process killed for memory.
   Traces: the newest that failed, then the slowest; the marked one below, each
   span with what its time went into, if that is measured: CPU, Run queue,
-  Throttled, Disk, Network, Lock, Sleep, Other. All requests seen since the
-  view began are looked at; those shown are kept in memory and go nowhere.
+  Throttled, Disk, Network, Lock, Sleep, Other. Where spans are sent to nobody,
+  they are made for this view alone and stay in memory.
   seen = reported + lost; `/status` says what was lost and why.";
 
 fn footer(view: &View, state: &State) -> Line<'static> {

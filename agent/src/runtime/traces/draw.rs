@@ -1,5 +1,7 @@
 //! A trace as a waterfall of text: a line a span, under it what its time went into.
 
+use std::fmt::Write;
+
 use super::{Shown, Trace};
 use crate::event::Nanos;
 use crate::host::clock::iso8601;
@@ -84,6 +86,21 @@ pub fn waterfall(trace: &Trace, width: usize) -> Vec<Drawn> {
         }
     }
     lines
+}
+
+/// The spans of a trace without ids and times: who, what, its end, and how it is linked.
+pub fn tree(trace: &Trace) -> String {
+    let mut out = String::new();
+    for (depth, span) in in_order(trace) {
+        let Shown { service, kind, name, outcome, evidence, .. } = span;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{}{service} {kind:?} {name} {outcome} ({evidence})",
+            "  ".repeat(depth.min(DEEPEST))
+        );
+    }
+    out
 }
 
 fn line(label: &str, left: usize, bar: &str, right: usize, took: &str) -> String {

@@ -39,6 +39,8 @@ pub struct Shown {
     pub error: bool,
     /// What came of it: a status, an error, that it has not ended.
     pub outcome: String,
+    /// What links it to its parent, or why it has none.
+    pub evidence: String,
     /// What its time went into, in the order of the names.
     pub why: Vec<(&'static str, Nanos)>,
 }
@@ -160,6 +162,7 @@ fn shown(span: &Span, service: &Arc<str>, batch: &Batch) -> Shown {
     let error = text(key::ERROR_TYPE).filter(|error| Some(error) != status.as_ref());
     let outcome: Vec<String> =
         [status, error, text(key::STETH_SPAN_STATE)].into_iter().flatten().collect();
+    let evidence = text(key::STETH_LINK_METHOD).or_else(|| text(key::STETH_LINK_MISSING));
     let why = span.attributes.iter().filter_map(|(key, value)| match value {
         Value::Seconds(nanos) => Some((key.0.strip_prefix(key::STETH_WHY)?, Nanos(*nanos))),
         _ => None,
@@ -174,6 +177,7 @@ fn shown(span: &Span, service: &Arc<str>, batch: &Batch) -> Shown {
         took: span.ended.since(span.begun),
         error: span.error,
         outcome: outcome.join(" "),
+        evidence: evidence.unwrap_or_default(),
         why: why.collect(),
     }
 }
