@@ -9,7 +9,7 @@ use crate::schedule::CAUSES;
 pub const UNIT: u32 = 10;
 
 /// `nanos` in [`UNIT`]s, saturating.
-#[inline(always)]
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "what does not fit is cut off just before")]
 pub const fn units(nanos: u64) -> u32 {
     let units = nanos >> UNIT;

@@ -232,12 +232,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
     let schedule = schedule::Plan::new(&types, options.families, options.why.time, options.empty);
-    let why = WhyWish {
-        thread: u32::from(thread_account(options, &schedule).is_ok()),
-        arrival: u32::from(options.why.arrivals),
-        established: u32::from(options.why.time && usage::keeps_sockets(&plan)),
-        tick: if options.why.time && !options.why.arrivals { tick() } else { 0 },
-    };
+    let why = measures(options, &schedule, &plan);
     drop(types);
     let spares = options.miss_every != 0 || preempts_programs();
     let ring_bytes = if options.ring_bytes == 0 { RING_BYTES } else { options.ring_bytes };
@@ -305,16 +300,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let (tier, mut reports) = attach_first(&mut bpf, &btf, options.tier, &lacks)?;
     let sweep = attach_sweep(&mut bpf, &btf, tier, &mut reports);
     let threads = schedule::attach(&mut bpf, &btf, &schedule, &mut reports);
-    let account = thread_account(options, &schedule).and(match &threads {
-        Ok(_) => Ok(()),
-        Err(_) => Err("see `switch`".to_owned()),
-    });
-    reports.push(Report {
-        name: "request_time",
-        hook: "sched_switch",
-        loss: "where the time of a request went: processor, run queue, waits",
-        state: account.err().map_or(State::Active, |why| State::Disabled { why }),
-    });
+    reports.push(account_report(options, &schedule, threads.is_ok()));
     let mut tables = usage::attach(&mut bpf, &btf, &plan, events.reasons, &mut reports);
     tables.threads(threads);
     begin(&mut bpf)?;
@@ -331,6 +317,29 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     kernel.keep_tables(tables);
     kernel.keep_hosts(hosts);
     Ok(kernel)
+}
+
+/// What the programs are to measure of exchanges.
+fn measures(options: &Options, schedule: &schedule::Plan, plan: &usage::Plan) -> WhyWish {
+    let Why { time, arrivals } = options.why;
+    WhyWish {
+        thread: u32::from(thread_account(options, schedule).is_ok()),
+        arrival: u32::from(arrivals),
+        established: u32::from(time && usage::keeps_sockets(plan)),
+        tick: if time && !arrivals { tick() } else { 0 },
+    }
+}
+
+/// How the measure of threads' time fares, which is no program of its own.
+fn account_report(options: &Options, schedule: &schedule::Plan, attached: bool) -> Report {
+    let account = thread_account(options, schedule);
+    let account = account.and(if attached { Ok(()) } else { Err("see `switch`".to_owned()) });
+    Report {
+        name: "request_time",
+        hook: "sched_switch",
+        loss: "where the time of a request went: processor, run queue, waits",
+        state: account.err().map_or(State::Active, |why| State::Disabled { why }),
+    }
 }
 
 /// Nanoseconds between two ticks of the kernel.

@@ -124,7 +124,7 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
         let failed = Exchange { fault: over.then(|| fault::fault(header.errno)), ..exchange };
         return Judged::Open(failed);
     }
-    answered(pair, &request, exchange, memo)
+    answered(pair, &request, &exchange, memo)
 }
 
 fn steps(header: &record::Pair) -> Steps {
@@ -151,7 +151,7 @@ fn slack(bytes: u64, length: u64) -> bool {
 fn answered<'a>(
     pair: &Pair<'a>,
     request: &Request<'_>,
-    exchange: Exchange<'a>,
+    exchange: &Exchange<'a>,
     memo: &mut Memo,
 ) -> Judged<'a> {
     let header = pair.header;
@@ -171,7 +171,7 @@ fn answered<'a>(
     let moved = size(&header.answer, pair.answer, limit::ANSWER_HEAD, over);
     let rest = moved.saturating_sub(answer.len as u64);
     let mut exchange =
-        Exchange { status: Some(answer.status), version: answer.version, ..exchange };
+        Exchange { status: Some(answer.status), version: answer.version, ..*exchange };
     if request.method == Method::Connect && matches!(answer.status, 200..=299) {
         return Judged::Other;
     }
