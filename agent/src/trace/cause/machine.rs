@@ -49,12 +49,13 @@ const RARE: u32 = 2;
 const BLUE: Nanos = Nanos(300_000);
 /// For so long a kind is taken to be sent by the program itself.
 const OWN: Nanos = Nanos(300_000_000_000);
-/// After so long of a process's life, what was begun before it was watched is over.
+/// For so long after a process was seen first nothing is learned of it: what it had in hand is not known,
+/// and it may be new itself.
 const NEW: Nanos = Nanos(1_000_000_000);
 /// Kinds of calls that are known of a process.
 const KINDS: usize = 1024;
 /// Calls of a kind until it is known well enough.
-const OFTEN: u32 = 4;
+const OFTEN: u32 = 16;
 /// After so long a run is over, whatever the thread does.
 const RUN: Nanos = Nanos(100_000_000);
 /// For so long what is over is remembered.
@@ -357,10 +358,10 @@ impl Machine {
             };
         }
         let new = self.since.is_none_or(|since| event.time.since(since) < NEW);
-        if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
+        if !new && (self.kinds.len() < KINDS || self.kinds.contains_key(&kind)) {
             let habit = self.kinds.entry(kind).or_default();
             if idle {
-                habit.own = if new { habit.own } else { Some(event.time) };
+                habit.own = Some(event.time);
             } else if told.is_some() {
                 habit.within = habit.within.saturating_add(1);
             } else if blue {
