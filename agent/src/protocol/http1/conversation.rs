@@ -489,7 +489,7 @@ impl Conversation {
             peer: self.peer,
             lines: open.lines.lines(),
             position: open.position,
-            course: course(open.hand, &answering),
+            course: course(open.hand, answering),
         });
     }
 

@@ -280,6 +280,7 @@ impl Http1 {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
             Judged::Open(exchange) => {
+                self.sweep.see(conn);
                 sink.begun(&Begun::of(&exchange));
                 return self.sweep.note(&exchange, true);
             }

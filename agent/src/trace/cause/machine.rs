@@ -100,6 +100,7 @@ pub(super) struct Event {
 
 /// A request in hand.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Held {
     at: Option<At>,
     /// The thread and the stretch it was touched in last.
@@ -166,10 +167,19 @@ struct Thread {
     stretch: u32,
     run: Option<Run>,
     /// Whose reads nothing was written for in this stretch.
-    silent: Vec<Option<Id>>,
+    silent: Vec<Silent>,
     /// Requests it has read and not done with.
     holds: Vec<Id>,
     last: Timestamp,
+}
+
+/// A read whose effect was not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silent {
+    /// A request's.
+    Of(Id),
+    /// It is not known whose.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -190,11 +200,11 @@ struct Run {
 
 impl Run {
     /// Whose read it stood behind, if that may still have an effect that nobody has seen.
-    fn unsettled(&self, held: &HashMap<Id, Held>) -> Option<Option<Id>> {
-        let Some(of) = self.of else { return Some(None) };
+    fn unsettled(&self, held: &HashMap<Id, Held>) -> Option<Silent> {
+        let Some(of) = self.of else { return Some(Silent::Unknown) };
         // One of several answers that it waits for has no effect alone.
         let waits = held.get(&of).is_some_and(|held| held.calling > 0);
-        (!self.wrote && !waits).then_some(Some(of))
+        (!self.wrote && !waits).then_some(Silent::Of(of))
     }
 }
 
@@ -320,8 +330,10 @@ impl Machine {
         if event.tid != 0 {
             let (calls, answers, mixed, wrote) = (Vec::new(), None, false, false);
             let last = event.time;
-            let acts = |silent: &Id| Some(*silent) != of && self.hand.contains(silent);
-            let unclear = thread.silent.iter().any(|silent| silent.as_ref().is_none_or(acts));
+            let unclear = thread.silent.iter().any(|silent| match silent {
+                Silent::Of(other) => Some(*other) != of && self.hand.contains(other),
+                Silent::Unknown => true,
+            });
             thread.run =
                 Some(Run { number, of, behind, calls, answers, mixed, wrote, unclear, last });
         }
@@ -574,7 +586,7 @@ impl Machine {
         }
         for thread in self.threads.values_mut() {
             thread.run = None;
-            thread.silent.push(None);
+            thread.silent.push(Silent::Unknown);
         }
     }
 
