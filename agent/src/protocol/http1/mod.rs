@@ -267,6 +267,7 @@ impl Http1 {
     fn swept(&mut self, pair: &Pair<'_>, sink: &mut impl Sink) {
         self.counters.bump(Count::Swept);
         let conn = ConnId(pair.header.conn);
+        self.sweep.see(conn);
         if let Some(talk) = self.conversations.get_mut(conn) {
             talk.mark.seen = true;
             if !talk.is_loose() {
@@ -280,7 +281,6 @@ impl Http1 {
             Judged::Whole(exchange) => (exchange, true),
             Judged::Unsure(exchange) => (exchange, false),
             Judged::Open(exchange) => {
-                self.sweep.see(conn);
                 sink.begun(&Begun::of(&exchange));
                 return self.sweep.note(&exchange, true);
             }
