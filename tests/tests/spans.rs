@@ -218,7 +218,7 @@ fn check(chain: &Chain, spans: &[Span], total: usize, log: &str) {
         (by_size("nginx", CLIENT), by_size("python", SERVER)),
     ];
     let mut ids = BTreeSet::new();
-    let (mut joined, mut apart) = (0, 0);
+    let (mut joined, mut apart, mut caused) = (0, 0, 0);
     for (clients, servers) in &hops {
         assert_eq!(
             (clients.len(), servers.len()),
@@ -254,13 +254,21 @@ fn check(chain: &Chain, spans: &[Span], total: usize, log: &str) {
             if let Some((trace, span)) = given {
                 assert_eq!((&client.trace, &client.parent), (&trace, &span), "{client:#?}");
                 assert_eq!(client.text("steth.link.method"), "context");
+            } else if client.service() == chain.service("curl") {
+                assert!(client.parent.is_empty(), "{client:#?}");
+                assert_eq!(client.text("steth.link.missing"), "no_request");
+            } else if client.text("steth.link.method") == "slice" {
+                caused += 1;
+                let front = hops[0].1.get(size).expect("every size was asked for");
+                assert_eq!((&client.trace, &client.parent), (&front.trace, &front.id));
             } else {
                 assert!(client.parent.is_empty(), "{client:#?}");
-                assert_eq!(client.text("steth.link.missing"), "cause_unknown");
+                assert!(!client.text("steth.link.missing").is_empty(), "{client:#?}");
             }
         }
     }
     println!("joined by the connection: {joined} of {}", joined + apart);
+    println!("caused by a request: {caused}");
     assert!(joined >= (joined + apart) * 99 / 100, "only {joined} joined, {apart} not");
 }
 

@@ -173,9 +173,11 @@ impl Turnstile {
                 next_tick = Timestamp(now.0 + TICK.0);
                 self.tick(now);
             }
-            if next_sweep.is_some_and(|due| now >= due) {
+            // Not while records wait: two sweeps must not both be ahead of them.
+            if next_sweep.is_some_and(|due| now >= due) && taken < 64 * BATCH {
                 next_sweep = often.map(|often| Timestamp(now.0 + often.0));
                 self.sweep();
+                taken += self.drain();
             }
             match heard {
                 Heard::Asked(Ask::Stop) | Heard::Deserted => break,

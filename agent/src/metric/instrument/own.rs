@@ -222,7 +222,7 @@ crate::instruments! {
         "Spans kept that have no parent, by why.",
         by [STETH_LINK_MISSING], from "agent", asks "Which spans belong together?";
     STETH_CONTEXT_LOST: counter, "steth.context.lost", "{request}",
-        "Requests whose trace context made no sense, or may stand where their head was not seen.",
+        "Requests whose trace context made no sense, or may stand where their head was not seen; steps of requests that came too late to be put in order.",
         by [STETH_REASON], from "agent", asks "Which spans belong together?";
     STETH_SAMPLE_LOST: counter, "steth.sample.lost", "{sample}",
         "Samples of USE that are in no metric, by reason.",

@@ -495,7 +495,7 @@ impl Conversation {
             peer: self.peer,
             lines: open.lines.lines(),
             position: open.position,
-            course: course(open.hand, open.begun, &answering),
+            course: course(open.hand, open.begun, answering),
         });
     }
 

@@ -275,6 +275,7 @@ impl Http1 {
     fn swept(&mut self, pair: &Pair<'_>, sink: &mut impl Sink) {
         self.counters.bump(Count::Swept);
         let conn = ConnId(pair.header.conn);
+        self.sweep.see(conn);
         if let Some(talk) = self.conversations.get_mut(conn) {
             talk.mark.seen = true;
             if !talk.is_loose() {

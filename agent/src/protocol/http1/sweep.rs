@@ -209,6 +209,13 @@ impl Sweep {
         }
     }
 
+    /// A connection is there: what was reported of it may not have been read yet.
+    pub(super) fn see(&mut self, conn: ConnId) {
+        if let Some(known) = self.remembered.get_mut(&conn) {
+            known.seen = true;
+        }
+    }
+
     /// A pair whose answer is whole (`sure`), or may be.
     pub(super) fn show(&mut self, conn: ConnId, seq: u32, moved: u64, sure: bool) -> Shown {
         let now = self.now;

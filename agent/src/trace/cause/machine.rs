@@ -22,9 +22,10 @@
 //! request's answer: the others go with it where the request was the only one in hand.
 //!
 //! What a program sends on its own account (a timer, a queue that it drains) can fall into a run, and be
-//! answered in the nick of time, as if it were the request's. It shows itself when no request is in hand:
-//! calls of a [`Kind`] of which one was sent then are not linked by slices for a long time. Nor are those
-//! of a kind of which more than a few fall outside of runs, nor the first few of any kind.
+//! answered in the nick of time, as if it were the request's. It shows itself when no request is in hand,
+//! and when nothing was read for a while: calls of a [`Kind`] of which one was sent with none in hand are
+//! not linked by slices for a long time, nor those of a kind of which more than a few were sent out of
+//! the blue, nor the first few of any kind.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,16 +40,22 @@ use crate::trace::window::At;
 const OTHERS: usize = 512;
 /// Answers in a row, each by the thread that read its request, until threads are taken to keep theirs.
 const STEADY: u32 = 64;
-/// Of so many calls of a kind one may be sent outside of a run: a lock or a page may make a thread sleep.
-const SELDOM: u32 = 8;
+/// Of so many calls of a kind that are sent in runs one may be sent out of the blue.
+const SELDOM: u32 = 64;
+/// Of so many one may be sent outside of a run a moment after a step: a lock or a page may make a thread
+/// sleep, another thread may take over.
+const RARE: u32 = 2;
+/// What is sent so long after the last step of the process comes out of the blue.
+const BLUE: Nanos = Nanos(300_000);
 /// For so long a kind is taken to be sent by the program itself.
 const OWN: Nanos = Nanos(300_000_000_000);
-/// After so long of a process's life, what was begun before it was watched is over.
+/// For so long after a process was seen first nothing is learned of it: what it had in hand is not known,
+/// and it may be new itself.
 const NEW: Nanos = Nanos(1_000_000_000);
 /// Kinds of calls that are known of a process.
 const KINDS: usize = 1024;
 /// Calls of a kind until it is known well enough.
-const OFTEN: u32 = 4;
+const OFTEN: u32 = 16;
 /// After so long a run is over, whatever the thread does.
 const RUN: Nanos = Nanos(100_000_000);
 /// For so long what is over is remembered.
@@ -93,6 +100,7 @@ pub(super) struct Event {
 
 /// A request in hand.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Held {
     at: Option<At>,
     /// The thread and the stretch it was touched in last.
@@ -137,8 +145,10 @@ struct Call {
 struct Habit {
     /// So many in runs.
     within: u32,
-    /// So many outside of any.
+    /// So many outside of any, a moment after another step.
     outside: u32,
+    /// So many out of the blue.
+    blue: u32,
     /// The last time that one was sent with no request in hand.
     own: Option<Timestamp>,
 }
@@ -147,7 +157,8 @@ impl Habit {
     /// Whether such a call can be taken for a request's.
     fn serves(&self, now: Timestamp) -> bool {
         let own = self.own.is_some_and(|own| now.since(own) < OWN);
-        !own && self.within > OFTEN && self.outside.saturating_mul(SELDOM) <= self.within
+        let few = |count: u32, of: u32| count.saturating_mul(of) <= self.within;
+        !own && self.within > OFTEN && few(self.outside, RARE) && few(self.blue, SELDOM)
     }
 }
 
@@ -156,10 +167,19 @@ struct Thread {
     stretch: u32,
     run: Option<Run>,
     /// Whose reads nothing was written for in this stretch.
-    silent: Vec<Option<Id>>,
+    silent: Vec<Silent>,
     /// Requests it has read and not done with.
     holds: Vec<Id>,
     last: Timestamp,
+}
+
+/// A read whose effect was not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silent {
+    /// A request's.
+    Of(Id),
+    /// It is not known whose.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -180,11 +200,11 @@ struct Run {
 
 impl Run {
     /// Whose read it stood behind, if that may still have an effect that nobody has seen.
-    fn unsettled(&self, held: &HashMap<Id, Held>) -> Option<Option<Id>> {
-        let Some(of) = self.of else { return Some(None) };
+    fn unsettled(&self, held: &HashMap<Id, Held>) -> Option<Silent> {
+        let Some(of) = self.of else { return Some(Silent::Unknown) };
         // One of several answers that it waits for has no effect alone.
         let waits = held.get(&of).is_some_and(|held| held.calling > 0);
-        (!self.wrote && !waits).then_some(Some(of))
+        (!self.wrote && !waits).then_some(Silent::Of(of))
     }
 }
 
@@ -200,11 +220,15 @@ pub(super) struct Machine {
     kinds: HashMap<Kind, Habit>,
     /// When the first thing was seen of it.
     since: Option<Timestamp>,
+    /// The last step before the one in hand.
+    last: Timestamp,
     /// The thread that has done everything so far, and whether there was a second one.
     only: Option<u32>,
     many: bool,
     steady: u32,
     runs: u64,
+    /// Places in the window of what has not begun here yet.
+    early: HashMap<Id, At>,
     /// Links of exchanges of which one is not in the window yet.
     unbound: Vec<(Id, Id, By)>,
     /// What was found out: child, parent.
@@ -236,10 +260,14 @@ impl Machine {
             (Role::Client, Step::Over) => self.call_over(event.id, event.time),
             (Role::Server, Step::Opened) => {}
         }
+        if event.tid != 0 {
+            self.last = event.time;
+        }
     }
 
     fn reads_request(&mut self, event: &Event) {
-        let Event { id, tid, stretch, waits, at, .. } = *event;
+        let Event { id, tid, stretch, waits, .. } = *event;
+        let at = event.at.or_else(|| self.early.remove(&id));
         let Self { threads, held, .. } = self;
         let thread = threads.entry(tid).or_default();
         let mut shared = tid == 0;
@@ -302,7 +330,10 @@ impl Machine {
         if event.tid != 0 {
             let (calls, answers, mixed, wrote) = (Vec::new(), None, false, false);
             let last = event.time;
-            let unclear = thread.silent.iter().any(|silent| silent.is_none() || *silent != of);
+            let unclear = thread.silent.iter().any(|silent| match silent {
+                Silent::Of(other) => Some(*other) != of && self.hand.contains(other),
+                Silent::Unknown => true,
+            });
             thread.run =
                 Some(Run { number, of, behind, calls, answers, mixed, wrote, unclear, last });
         }
@@ -322,7 +353,9 @@ impl Machine {
 
     /// A call is sent, or a connection opened for it: whose run is it?
     fn calls(&mut self, event: &Event) {
-        let Event { id, tid, stretch, kind, at, .. } = *event;
+        let Event { id, tid, stretch, kind, .. } = *event;
+        let at = event.at.or_else(|| self.early.remove(&id));
+        let blue = event.time.since(self.last) > BLUE;
         let (idle, alone) = (self.hand.is_empty(), self.hand.len() == 1);
         let told = self.run(event).map(|run| {
             run.wrote = true;
@@ -337,12 +370,14 @@ impl Machine {
             };
         }
         let new = self.since.is_none_or(|since| event.time.since(since) < NEW);
-        if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
+        if !new && (self.kinds.len() < KINDS || self.kinds.contains_key(&kind)) {
             let habit = self.kinds.entry(kind).or_default();
             if idle {
-                habit.own = if new { habit.own } else { Some(event.time) };
+                habit.own = Some(event.time);
             } else if told.is_some() {
                 habit.within = habit.within.saturating_add(1);
+            } else if blue {
+                habit.blue = habit.blue.saturating_add(1);
             } else {
                 habit.outside = habit.outside.saturating_add(1);
             }
@@ -494,6 +529,8 @@ impl Machine {
             held.at = Some(at);
         } else if let Some(call) = self.calls.get_mut(&id) {
             call.at = Some(at);
+        } else {
+            self.early.insert(id, at);
         }
         let Self { held, calls, unbound, links, .. } = self;
         unbound.retain(|(child, parent, by)| {
@@ -549,7 +586,7 @@ impl Machine {
         }
         for thread in self.threads.values_mut() {
             thread.run = None;
-            thread.silent.push(None);
+            thread.silent.push(Silent::Unknown);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who called for whom: found where the steps show it, by threads and by slices, and never wrong whatever
 //! a scheduler does.
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of these tests are small")]
 
 use proptest::prelude::*;
 
@@ -9,7 +10,12 @@ use crate::trace::tests::{Ask, asked, served};
 
 const PLACE: u16 = 9;
 /// Calls that make a kind known.
-const KNOWN: usize = 4;
+const KNOWN: usize = 18;
+
+/// What a call was given to, and its request in truth.
+type Verdict = (Result<(usize, By), Missing>, Option<usize>);
+/// What a request has left to do: calls, by a timer or at once.
+type Rest = (usize, Vec<bool>);
 
 /// The steps of one process, written down as they happen: each is told how much later than the last.
 #[derive(Default)]
@@ -34,7 +40,10 @@ impl Script {
     /// One whose calls are known well enough.
     fn known() -> Self {
         let mut script = Self::default();
-        for _ in 0..KNOWN {
+        for n in 0..KNOWN {
+            if n == 1 {
+                script.now += 2_000_000_000;
+            }
             let request = script.reads((A, 0));
             let call = script.calls((A, 0), request);
             script.answers(call, (A, 0));
@@ -80,7 +89,7 @@ impl Script {
     }
 
     /// All of it, come in the order they were over. Gives each call's request, its own word and the truth.
-    fn told(&self) -> Vec<(Result<(usize, By), Missing>, Option<usize>)> {
+    fn told(&self) -> Vec<Verdict> {
         let mut causes = Causes::default();
         let mut order: Vec<usize> = (0..self.exchanges.len()).collect();
         order.sort_by_key(|at| self.exchanges[*at].over);
@@ -142,7 +151,7 @@ impl Script {
     }
 }
 
-fn assert_never_wrong(told: &[(Result<(usize, By), Missing>, Option<usize>)]) {
+fn assert_never_wrong(told: &[Verdict]) {
     for (at, (found, truth)) in told.iter().enumerate() {
         if let Ok((found, by)) = found {
             assert_eq!(Some(*found), *truth, "call {at} by {by:?}");
@@ -296,14 +305,14 @@ fn event_loop(
     let mut left: Vec<Plan> = plans.to_vec();
     // Requests that go on now (turns of the loop left), by a timer, and with calls under way.
     let mut queue: Vec<(usize, usize, Vec<bool>)> = Vec::new();
-    let mut timers: Vec<(usize, Vec<bool>)> = Vec::new();
-    let mut under_way: Vec<(usize, Option<(usize, Vec<bool>)>)> = Vec::new();
-    for _ in 0..2000 {
+    let mut timers: Vec<Rest> = Vec::new();
+    let mut under_way: Vec<(usize, Option<Rest>)> = Vec::new();
+    for _ in 0..300 {
         if left.is_empty() && queue.is_empty() && timers.is_empty() && under_way.is_empty() {
             break;
         }
         let hand = (A, stretch);
-        let mut ready: Vec<(usize, Vec<bool>)> = Vec::new();
+        let mut ready: Vec<Rest> = Vec::new();
         // One turn of the loop: what is due goes first, then a few reads.
         queue.retain_mut(|(turns, request, calls)| {
             *turns = turns.saturating_sub(1);
@@ -317,9 +326,9 @@ fn event_loop(
             ready.push(timers.swap_remove(at));
         }
         let act = |script: &mut Script,
-                   (request, mut calls): (usize, Vec<bool>),
-                   timers: &mut Vec<(usize, Vec<bool>)>,
-                   under_way: &mut Vec<(usize, Option<(usize, Vec<bool>)>)>,
+                   (request, mut calls): Rest,
+                   timers: &mut Vec<Rest>,
+                   under_way: &mut Vec<(usize, Option<Rest>)>,
                    fired: bool| {
             match calls.first() {
                 None => script.answers(request, hand),
@@ -368,6 +377,8 @@ fn event_loop(
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn an_event_loop_s_calls_are_never_given_to_strangers(
         plans in plans(),
