@@ -147,4 +147,6 @@ pub(crate) struct Conn {
     pub(crate) held: u32,
     /// Ids of the ask in hand.
     pub(crate) carry: Carry,
+    /// A Unix socket's own address, and its other end's.
+    pub(crate) ends: [u64; 2],
 }

@@ -176,6 +176,9 @@ fn settle(conn: &mut Conn) {
 #[inline(always)]
 fn settled(conn: &mut Conn) {
     conn.mode = PAIRS;
+    if conn.unix != 0 {
+        emit::joint(conn);
+    }
     if conn.ask == 0 {
         conn.pair.flags |= flag::SERVER;
     } else {

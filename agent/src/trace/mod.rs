@@ -147,6 +147,11 @@ impl Trace {
         self.carried.tell(record);
     }
 
+    /// Takes what a Unix socket has in common with its other end.
+    pub fn joint(&mut self, joint: &record::Joint) {
+        self.links.joint(joint);
+    }
+
     /// Takes an exchange that was counted under `route`. `usual` gives its route's own p99.
     pub fn observe(
         &mut self,
