@@ -51,6 +51,10 @@ pub(crate) fn take(conn: &mut Conn) {
     if conn.mode == FOLLOW || conn.mode == FULL || turn(conn) != NOTHING {
         follow(conn);
     }
+    if maps::watch().get(|w| &w.carry) != 0 && conn.mode == OFF {
+        // Nothing tells of its answer any more.
+        hands::let_go(conn);
+    }
 }
 
 /// Takes the call in hand into its turn. Not [`NOTHING`] if it is to be told by itself.

@@ -76,6 +76,8 @@ pub struct Config {
     pub wanted: Wanted,
     /// What is told of requests.
     pub told: Told,
+    /// Traces are carried to and from other hosts.
+    pub hosts: bool,
     /// Where the ids begin; to be random.
     pub seed: [u64; 4],
 }
@@ -144,7 +146,7 @@ impl Trace {
 
     /// Takes what goes or comes with a request of which nothing else is known yet.
     pub fn carried(&mut self, record: &record::Carried) {
-        self.carried.tell(record);
+        self.carried.tell(record, &mut self.window);
     }
 
     /// Takes what a Unix socket has in common with its other end.
@@ -179,7 +181,9 @@ impl Trace {
         let at = self.window.next();
         pending.since = self.now;
         pending.before = self.links.add(at, &mut pending, self.now);
-        self.carried.add(at, &pending);
+        if self.config.hosts {
+            self.carried.add(at, &pending);
+        }
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
             let Some((at, _)) = self.window.oldest() else { break };

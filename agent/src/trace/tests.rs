@@ -30,6 +30,7 @@ pub(super) fn config() -> Config {
             query: vec!["page".to_owned()],
             headers: vec![("x-tenant", Key("http.request.header.x-tenant"))],
         },
+        hosts: true,
         seed: [1, 2, 3, 4],
     }
 }

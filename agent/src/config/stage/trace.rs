@@ -27,7 +27,7 @@ impl Config {
             total,
             window,
             window_bytes,
-            hosts: _,
+            hosts,
             query_parameters,
             request_headers,
         } = &self.traces;
@@ -50,6 +50,7 @@ impl Config {
             hold: nanos(window.duration()),
             bytes: usize::try_from(window_bytes.bytes()).unwrap_or(usize::MAX),
             untaken,
+            hosts: hosts.group().is_some(),
             told: Told { query: query_parameters.clone(), headers: keys.collect() },
             wanted: Wanted { bytes: LINES, more: headers.leak() },
             seed,
