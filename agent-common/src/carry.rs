@@ -14,6 +14,8 @@ pub const EXPERIMENT: u16 = 0x57e7;
 /// Bytes of the option.
 pub const SIZE: usize = 28;
 /// So many segments in a row that had to be sent again, and the address gets no more of them.
-pub const STRIKES: u32 = 3;
+pub const STRIKES: u64 = 8;
+/// For so many nanoseconds: ten minutes.
+pub const FORGIVEN: u64 = 600_000_000_000;
 /// In the program's switch, where 1 is on: only the connection to the port in the lowest 16 bits has it.
 pub const TRIED: u64 = 1 << 32;

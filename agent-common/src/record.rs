@@ -30,6 +30,8 @@ pub enum Kind {
     Progress = 8,
     /// [`Carried`].
     Carried = 9,
+    /// [`Joint`].
+    Joint = 10,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             7 => Self::Exit,
             8 => Self::Progress,
             9 => Self::Carried,
+            10 => Self::Joint,
             _ => return None,
         })
     }
@@ -324,6 +327,24 @@ pub struct Carried {
     /// Sent: the connection by which the request came that the sending thread had in hand, and no other; 0
     /// if there is none.
     pub by: u64,
+}
+
+/// A Unix socket turned out to speak a known protocol: what it has in common with its other end.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Joint {
+    /// [`Kind::Joint`].
+    pub kind: u8,
+    /// Keeps the layout free of holes.
+    pub reserved: [u8; 7],
+    /// The connection.
+    pub conn: u64,
+    /// The same at both ends, and at no others that are there at the same time. 0 if it is not known.
+    pub key: u64,
+    /// When.
+    pub time: u64,
 }
 
 /// A program began: the process is someone else from here on.

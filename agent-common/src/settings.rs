@@ -38,6 +38,8 @@ pub struct SockOffsets {
     pub queued: u32,
     /// `inet_connection_sock.icsk_ack.lrcvtime`
     pub lrcvtime: u32,
+    /// `unix_sock.peer`
+    pub unix_peer: u32,
     /// `socket.sk`
     pub socket_sk: u32,
     /// `file.private_data`

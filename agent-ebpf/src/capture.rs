@@ -22,7 +22,7 @@ use aya_ebpf::{
 
 use crate::{
     conn::{BLIND, CONNECTING, Conn, NO_DIRECTION, OFF},
-    kread::{Memory, Typed},
+    kread::{Memory, Probed, Typed},
     maps, spare, turn, user, why,
 };
 
@@ -280,6 +280,11 @@ pub(crate) unsafe fn open<M: Memory>(
         conn.accepted = 0;
         conn.before.forget();
         conn.pair.peer = if unix { NO_PEER } else { peer::<M>(sk) };
+        let at = maps::sock().get(|s| &s.unix_peer);
+        if unix && at != ABSENT {
+            // By way of memory: nothing is computed of what the verifier takes for a pointer.
+            core::ptr::write_volatile(&raw mut conn.ends, [sk as u64, Probed::read(sk, at)]);
+        }
     }
     if filtered(conn, tgid) {
         conn.mode = OFF;

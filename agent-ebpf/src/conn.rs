@@ -168,4 +168,6 @@ pub(crate) struct Conn {
     pub(crate) arrived: u64,
     /// See `apart`.
     pub(crate) apart2: [u64; 7],
+    /// A Unix socket's own address, and its other end's.
+    pub(crate) ends: [u64; 2],
 }

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use agent_common::{
     counter::Counter,
     limit::{SEGMENT_LARGE, SEGMENT_SMALL, SEGMENTS_PER_CALL, ring_place},
-    record::{self, Carried, Close, End, Kind, Segment, flag},
+    record::{self, Carried, Close, End, Joint, Kind, Segment, flag},
 };
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -141,6 +141,36 @@ pub(crate) fn carried(conn: &mut Conn) {
         by: conn.carry.by,
     });
     entry.submit(BPF_RB_NO_WAKEUP.into());
+}
+
+/// Writes what a Unix socket has in common with its other end, which is no address that tells anything.
+#[inline(never)]
+pub(crate) fn joint(conn: &mut Conn) {
+    // SAFETY: our own memory; read so that the verifier takes it for numbers.
+    let [own, other] = unsafe { core::ptr::read_volatile(&raw const conn.ends) };
+    if own == 0 || other == 0 {
+        return;
+    }
+    let Some(mut entry) = reserve::<Joint>(conn) else {
+        maps::count(Counter::LostRingCarried, 1);
+        return;
+    };
+    entry.write(Joint {
+        kind: Kind::Joint as u8,
+        reserved: [0; 7],
+        conn: conn.pair.conn,
+        key: mixed(own).wrapping_add(mixed(other)),
+        time: conn.call.time,
+    });
+    entry.submit(BPF_RB_NO_WAKEUP.into());
+}
+
+/// A number from which its origin cannot be seen at a glance, and whose sums do not meet.
+#[inline(always)]
+fn mixed(number: u64) -> u64 {
+    let number = (number ^ (number >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let number = (number ^ (number >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    number ^ (number >> 33)
 }
 
 #[repr(C)]

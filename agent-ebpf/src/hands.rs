@@ -6,6 +6,7 @@
 //! event loop may, has none that counts before it has let go of all: what it sends then begins a trace of its
 //! own.
 
+use agent_common::settings::ABSENT;
 use aya_ebpf::{
     helpers::generated::{bpf_get_current_task, bpf_get_prandom_u32},
     macros::map,
@@ -16,6 +17,8 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use crate::{
     capture::{IN, OUT},
     conn::{Conn, NO_IDS},
+    kread::{Memory, Probed},
+    maps,
 };
 
 /// What a thread has in hand.
@@ -26,6 +29,8 @@ pub(crate) struct Hand {
     pub(crate) trace: [u32; 4],
     /// The connection it came by.
     pub(crate) conn: u64,
+    /// When the thread was made: its address is another's after it.
+    pub(crate) born: u64,
     /// How many there are.
     pub(crate) open: u64,
     /// Not 0: there were more than one.
@@ -42,12 +47,25 @@ fn thread() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
+/// When a thread was made; 0 if this kernel does not tell.
+#[inline(always)]
+fn born(thread: u64) -> u64 {
+    let at = maps::task().get(|t| &t.started);
+    if at == ABSENT {
+        return 0;
+    }
+    // SAFETY: a probed read checks what it is given.
+    unsafe { Probed::read(thread as *const u8, at) }
+}
+
 /// The only request that the running thread has in hand.
 #[inline(always)]
 pub(crate) fn current() -> Option<Hand> {
+    let thread = thread();
     // SAFETY: the value is copied.
-    let hand = unsafe { HANDS.get(thread()) }.copied()?;
-    (hand.open == 1 && hand.mixed == 0).then_some(hand)
+    let hand = unsafe { HANDS.get(thread) }.copied()?;
+    let own = hand.born != 0 && hand.born == born(thread);
+    (own && hand.open == 1 && hand.mixed == 0).then_some(hand)
 }
 
 /// Takes the call in hand into account: a request may begin, or its answer.
@@ -82,17 +100,18 @@ fn take(conn: &mut Conn) {
     let [a, b, c, d, ..] = conn.carry.ids;
     let thread = thread();
     conn.carry.thread = thread;
+    let born = born(thread);
     if let Some(hand) = HANDS.get_ptr_mut(thread) {
         // SAFETY: a live map value.
         unsafe {
-            if (*hand).open != 0 {
+            if (*hand).open != 0 && (*hand).born == born {
                 (*hand).mixed = 1;
                 add(&raw mut (*hand).open, 1);
                 return;
             }
         }
     }
-    let hand = Hand { trace: [a, b, c, d], conn: conn.pair.conn, open: 1, mixed: 0 };
+    let hand = Hand { trace: [a, b, c, d], conn: conn.pair.conn, born, open: 1, mixed: 0 };
     let _ = HANDS.insert(thread, hand, 0);
 }
 

@@ -11,12 +11,12 @@
 //! is decided with it in hand, since the room for it must have been left when the size of segments was
 //! computed. It is written once: what is sent again goes without, so that a path which drops it costs a
 //! connection one retransmission. Where that has happened [`STRIKES`] times in a row, no more is written to that
-//! address.
+//! address for [`FORGIVEN`]: it may have been a host that was slow.
 
 use core::ffi::c_void;
 
 use agent_common::{
-    carry::{EXPERIMENT, KIND, SIZE, STRIKES, TRIED},
+    carry::{EXPERIMENT, FORGIVEN, KIND, SIZE, STRIKES, TRIED},
     counter::Counter,
 };
 use aya_ebpf::{
@@ -27,7 +27,7 @@ use aya_ebpf::{
         BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG, bpf_sock_ops,
     },
     helpers::generated::{
-        bpf_get_prandom_u32, bpf_load_hdr_opt, bpf_reserve_hdr_opt, bpf_sock_ops_cb_flags_set,
+        bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_load_hdr_opt, bpf_reserve_hdr_opt, bpf_sock_ops_cb_flags_set,
         bpf_store_hdr_opt,
     },
     macros::{map, sock_ops},
@@ -45,9 +45,19 @@ use crate::{
 #[map]
 static CARRY: Array<u64> = Array::with_max_entries(1, 0);
 
-/// How often in a row what was sent to an address with the option had to be sent again.
+/// How segments with the option fare on their way to an address.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Struck {
+    /// How often in a row one had to be sent again.
+    times: u64,
+    /// When that was last so.
+    at: u64,
+}
+
+/// By address, IPv4 as v4-mapped.
 #[map]
-static STRUCK: LruHashMap<[u8; 16], u32> = LruHashMap::with_max_entries(4096, 0);
+static STRUCK: LruHashMap<[u8; 16], Struck> = LruHashMap::with_max_entries(4096, 0);
 
 /// `tcp_current_mss` asks, not a segment.
 const CURRENT_MSS: u32 = 1;
@@ -177,7 +187,9 @@ fn choose(conn: &mut Conn, counts: bool) -> bool {
     let address = &conn.pair.peer.address;
     // SAFETY: the value is only looked at.
     if let Some(struck) = unsafe { STRUCK.get(address) } {
-        if *struck >= STRIKES {
+        // SAFETY: a helper without arguments.
+        let since = unsafe { bpf_ktime_get_ns() }.wrapping_sub(struck.at);
+        if struck.times >= STRIKES && since < FORGIVEN {
             if counts {
                 maps::count(Counter::CarryStruck, 1);
             }
@@ -258,8 +270,10 @@ fn strike(conn: &Conn) {
     maps::count(Counter::CarryAgain, 1);
     let address = &conn.pair.peer.address;
     // SAFETY: the value is only looked at.
-    let struck = unsafe { STRUCK.get(address) }.copied().unwrap_or(0);
-    let _ = STRUCK.insert(address, struck + 1, 0);
+    let times = unsafe { STRUCK.get(address) }.map_or(0, |struck| struck.times);
+    // SAFETY: a helper without arguments.
+    let at = unsafe { bpf_ktime_get_ns() };
+    let _ = STRUCK.insert(address, Struck { times: times + 1, at }, 0);
 }
 
 /// Reads the option of a segment that came.

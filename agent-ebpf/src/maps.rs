@@ -119,6 +119,7 @@ const NO_SOCK: SockOffsets = SockOffsets {
     rcv_nxt: ABSENT,
     queued: ABSENT,
     lrcvtime: ABSENT,
+    unix_peer: ABSENT,
     socket_sk: ABSENT,
     file_private: ABSENT,
     file_inode: ABSENT,

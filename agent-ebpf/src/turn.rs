@@ -54,6 +54,10 @@ pub(crate) fn take(conn: &mut Conn) {
     if conn.call.direction == 0 {
         why::read(conn);
     }
+    if maps::watch().get(|w| &w.carry) != 0 && conn.mode == OFF {
+        // Nothing tells of its answer any more.
+        hands::let_go(conn);
+    }
 }
 
 /// Takes the call in hand into its turn. Not [`NOTHING`] if it is to be told by itself.
@@ -179,6 +183,9 @@ fn settle(conn: &mut Conn) {
 #[inline(always)]
 fn settled(conn: &mut Conn) {
     conn.mode = PAIRS;
+    if conn.unix != 0 {
+        emit::joint(conn);
+    }
     if conn.ask == 0 {
         conn.pair.flags |= flag::SERVER;
     } else {

@@ -123,6 +123,11 @@ impl World {
     }
 }
 
+/// Whether event loops are to be judged as well: their links are no proof, and a wrong one fails the test.
+fn event_loops() -> bool {
+    std::env::var_os("STETH_TEST_EVENT_LOOPS").is_some()
+}
+
 /// An agent that keeps every span and sends them at once.
 fn agent(collector: &Collector) -> Result<Agent> {
     let endpoint = collector.grpc();
@@ -137,6 +142,7 @@ fn agent(collector: &Collector) -> Result<Agent> {
         ("STETH_TRACES_TOTAL", "1000000"),
         ("STETH_TRACES_WINDOW", "3s"),
         ("STETH_TRACES_WINDOW_BYTES", "256MiB"),
+        ("STETH_TRACES_EVENT_LOOPS", if event_loops() { "true" } else { "false" }),
     ];
     Agent::start_with(&["--interval", "1s"], &environment)
 }

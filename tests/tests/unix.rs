@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use steth_tests::agent::Agent;
+use steth_tests::collector::Collector;
 use steth_tests::program::{Program, Scratch, command, run};
 
 /// Python's own server at a Unix socket.
@@ -73,5 +74,77 @@ fn curl_and_python_over_a_unix_socket_are_counted_in_both_roles() -> Result<()> 
     assert_eq!(metrics.served(&own("unix-server"), &[("http_response_status_code", "404")]), 1);
     assert_eq!(metrics.served(&own("unix-server"), &[]), 51);
     assert_eq!(metrics.asked(&own("unix-server"), &[]), 0);
+    Ok(())
+}
+
+/// So many connections at once, with so many requests each.
+const ASK: &str = r#"
+import http.client, socket, sys, threading
+path, connections, each = sys.argv[1], *map(int, sys.argv[2:4])
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+def ask(n):
+    connection = Connection("unix.test", timeout=60)
+    for i in range(n * each, (n + 1) * each):
+        connection.request("GET", "/of/%d" % i)
+        assert connection.getresponse().read() == b"hello"
+threads = [threading.Thread(target=ask, args=(n,)) for n in range(connections)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"#;
+
+#[test]
+fn both_ends_of_unix_sockets_are_joined() -> Result<()> {
+    const CONNECTIONS: usize = 10;
+    const EACH: usize = 30;
+    const SPAN_SERVER: u64 = 2;
+    const SPAN_CLIENT: u64 = 3;
+    let Some(collector) = Collector::start("unix-spans")? else { return Ok(()) };
+    let scratch = Scratch::new("unix-spans")?;
+    let endpoint = collector.grpc();
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+        ("OTEL_TRACES_SAMPLER", "always_on"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "300"),
+        ("STETH_TRACES_PER_SERVICE", "100000"),
+        ("STETH_TRACES_TOTAL", "1000000"),
+        ("STETH_TRACES_WINDOW", "2s"),
+    ];
+    let mut agent = Agent::start_with(&["--interval", "1s"], &environment)?;
+    let socket = scratch.path().join("http.sock");
+    let mut server = command("python3", &own("unix-joined-server"));
+    server.arg(scratch.file("server.py", SERVER)?).arg(&socket);
+    let _server = Program::start(server)?;
+    wait_for(&socket)?;
+    let mut client = command("python3", &own("unix-joined-client"));
+    client.arg(scratch.file("ask.py", ASK)?).arg(&socket);
+    run({
+        client.args([CONNECTIONS, EACH].map(|n| n.to_string()));
+        client
+    })?;
+    let total = CONNECTIONS * EACH;
+    let (asking, serving) = (own("unix-joined-client"), own("unix-joined-server"));
+    let spans = collector.spans_when(|spans| {
+        spans.iter().filter(|s| s.service() == asking || s.service() == serving).count()
+            >= 2 * total
+    })?;
+    let (status, _) = agent.terminate()?;
+    ensure!(status.success(), "{}", agent.log());
+    let clients: Vec<_> =
+        spans.iter().filter(|s| s.service() == asking && s.kind == SPAN_CLIENT).collect();
+    let servers: Vec<_> =
+        spans.iter().filter(|s| s.service() == serving && s.kind == SPAN_SERVER).collect();
+    assert_eq!((clients.len(), servers.len()), (total, total));
+    for server in servers {
+        let path = server.text("url.path");
+        let parent = clients.iter().find(|client| client.id == server.parent);
+        let Some(parent) = parent else { anyhow::bail!("{path} has no parent: {server:?}") };
+        assert!(parent.text("url.full").ends_with(path), "{path}: {parent:?}");
+        assert_eq!(parent.trace, server.trace);
+        assert_eq!(server.text("steth.link.method"), "connection");
+    }
     Ok(())
 }

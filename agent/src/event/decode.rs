@@ -46,6 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, Malformed> {
         Kind::Close => Event::Close(head(bytes)?.0),
         Kind::Progress => Event::Progress(head(bytes)?.0),
         Kind::Carried => Event::Carried(head(bytes)?.0),
+        Kind::Joint => Event::Joint(head(bytes)?.0),
         Kind::ConnectFailed => Event::ConnectFailed(head(bytes)?.0),
         Kind::Exec => {
             let (header, rest) = head::<record::Exec>(bytes)?;

@@ -48,6 +48,8 @@ pub enum Event<'a> {
     Progress(&'a record::Close),
     /// An ask was sent, or came, with a trace in a TCP option.
     Carried(&'a record::Carried),
+    /// What a Unix socket has in common with its other end.
+    Joint(&'a record::Joint),
     /// A connect failed.
     ConnectFailed(&'a record::ConnectFailed),
     /// A program began.

@@ -154,6 +154,11 @@ impl Pipeline {
                     trace.carried(carried);
                 }
             }
+            Event::Joint(joint) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.joint(joint);
+                }
+            }
             Event::ConnectFailed(failed) => {
                 self.counters.connects_failed += 1;
                 let (pid, begun) = (Pid(failed.tgid), Timestamp(failed.begun));

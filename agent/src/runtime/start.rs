@@ -183,6 +183,10 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     outcome
 }
 
+fn conntrack(root: HostRoot, ringer: &Ringer<Ask>) -> anyhow::Result<Conntrack> {
+    Conntrack::start(root, ringer.clone()).context("no thread for translated connections")
+}
+
 async fn serve(
     mut kernel: kernel::Kernel,
     loaded: &Loaded,
@@ -260,8 +264,7 @@ async fn serve(
         look: makes_spans.then(|| look(config)),
     };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
-    let conntrack = exports.traces.as_ref().map(|_| Conntrack::start(host_root, ringer.clone()));
-    let conntrack = conntrack.transpose().context("no thread for translated connections")?;
+    let conntrack = exports.traces.is_some().then(|| conntrack(host_root, &ringer)).transpose()?;
     let turnstile = turnstile.collecting(collector).tracking(conntrack);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let pipeline =

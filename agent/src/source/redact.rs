@@ -144,7 +144,12 @@ impl Redaction {
                 true
             }
             Some(
-                Kind::ConnectFailed | Kind::Carried | Kind::Fork | Kind::Exit | Kind::Progress,
+                Kind::ConnectFailed
+                | Kind::Carried
+                | Kind::Joint
+                | Kind::Fork
+                | Kind::Exit
+                | Kind::Progress,
             ) => true,
             None => false,
         }

@@ -20,7 +20,7 @@ use agent_common::record;
 
 use super::ids::{SpanId, TraceId};
 use super::pending::Pending;
-use super::window::At;
+use super::window::{At, Window};
 use crate::event::{ConnId, Nanos, Timestamp};
 use crate::protocol::Role;
 
@@ -46,6 +46,9 @@ pub(super) struct Carried {
     flying: HashMap<(ConnId, u64), (Timestamp, Role, Ids)>,
     /// Those in the window by the client's span: the client's end, the server's end.
     ends: HashMap<SpanId, [Option<At>; 2]>,
+    /// Those in the window of which nothing has been told: a sweep may show an exchange before the ring
+    /// is read that says what it began with.
+    bare: HashMap<(ConnId, u64), At>,
     due: Timestamp,
     /// Left out because there were too many.
     pub(super) over: u64,
@@ -53,13 +56,9 @@ pub(super) struct Carried {
 
 impl Carried {
     /// A request began with these ids.
-    pub(super) fn tell(&mut self, record: &record::Carried) {
+    pub(super) fn tell(&mut self, record: &record::Carried, window: &mut Window) {
         let (trace, span) = (TraceId(record.trace), SpanId(record.span));
         if trace == TraceId::default() || span == SpanId::default() {
-            return;
-        }
-        if self.flying.len() >= MOST {
-            self.over += 1;
             return;
         }
         let role = match record.direction {
@@ -67,6 +66,18 @@ impl Carried {
             _ => Role::Client,
         };
         let of = (ConnId(record.conn), record.position);
+        if let Some(at) = self.bare.remove(&of)
+            && let Some(pending) = window.get_mut(at)
+            && pending.role == role
+        {
+            pending.carried = Some(Ids { trace, span });
+            self.add(at, pending);
+            return;
+        }
+        if self.flying.len() >= MOST {
+            self.over += 1;
+            return;
+        }
         self.flying.insert(of, (Timestamp(record.time), role, Ids { trace, span }));
     }
 
@@ -81,7 +92,10 @@ impl Carried {
 
     /// One comes into the window.
     pub(super) fn add(&mut self, at: At, pending: &Pending) {
-        let Some(Ids { span, .. }) = pending.carried else { return };
+        let Some(Ids { span, .. }) = pending.carried else {
+            self.bare.extend(pending.position.map(|position| ((pending.conn, position), at)));
+            return;
+        };
         if let Some(place) = self.ends.entry(span).or_default().get_mut(end(pending.role)) {
             *place = Some(at);
         }
@@ -98,7 +112,12 @@ impl Carried {
 
     /// One has left the window.
     pub(super) fn remove(&mut self, at: At, pending: &Pending) {
-        let Some(Ids { span, .. }) = pending.carried else { return };
+        let Some(Ids { span, .. }) = pending.carried else {
+            if let Some(position) = pending.position {
+                self.bare.remove(&(pending.conn, position));
+            }
+            return;
+        };
         if let Some(ends) = self.ends.get_mut(&span) {
             ends.iter_mut().filter(|place| **place == Some(at)).for_each(|place| *place = None);
             if *ends == [None; 2] {

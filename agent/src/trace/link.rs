@@ -1,9 +1,10 @@
-//! The same TCP connection seen from both ends on this host: the request that went in at one end is
+//! The same connection seen from both ends on this host: the request that went in at one end is
 //! the one that came out at the other.
 //!
 //! Two exchanges are one only if all of this holds, and if nothing else in the window fits either:
 //!
-//! - their connections have the same two ports, and both or neither are on loopback;
+//! - their connections have the same two ports, and both or neither are on loopback; or they are Unix sockets of
+//!   which the kernel says that each is the other's peer;
 //! - what was seen of both heads is the same, and so are method, path, status and trace context;
 //! - the server took the request up after the exchange before it had ended at the client and before this
 //!   one had, and its answer did not end before the client began to ask;
@@ -19,6 +20,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use agent_common::record;
+
 use super::pending::Pending;
 use super::window::{At, Window};
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
@@ -26,14 +29,18 @@ use crate::host::Translations;
 use crate::host::conntrack::{Dialled, Taken};
 use crate::protocol::Role;
 
+/// Unix sockets that are remembered.
+const JOINTS: usize = 65_536;
 /// Exchanges of one connection that are looked at for one of the other end.
 const LOOK: usize = 16;
 
-/// Both ports of a connection.
+/// What both ends of a connection have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Ports {
-    client: u16,
-    server: u16,
+enum Ports {
+    /// Both ports.
+    Tcp { client: u16, server: u16 },
+    /// What the kernel side made of both sockets.
+    Unix(u64),
 }
 
 impl Ports {
@@ -41,14 +48,14 @@ impl Ports {
     fn of(pending: &Pending) -> Option<Self> {
         let Peer { port, local_port, address } = pending.peer;
         if (port == 0 && local_port == 0) || address == [0; 16] {
-            return None;
+            return pending.joint.map(Self::Unix);
         }
         if let Some(taken) = pending.taken {
-            return Some(Self { client: taken.port, server: taken.at });
+            return Some(Self::Tcp { client: taken.port, server: taken.at });
         }
         Some(match pending.role {
-            Role::Client => Self { client: local_port, server: port },
-            Role::Server => Self { client: port, server: local_port },
+            Role::Client => Self::Tcp { client: local_port, server: port },
+            Role::Server => Self::Tcp { client: port, server: local_port },
         })
     }
 }
@@ -143,14 +150,27 @@ pub(super) struct Links {
     ends: HashMap<Ports, Vec<End>>,
     /// Connections of clients that the server sees differently.
     taken: HashMap<ConnId, Taken>,
+    /// Unix sockets, and when they were last used.
+    joints: HashMap<ConnId, (u64, Timestamp)>,
 }
 
 impl Links {
+    /// Takes what a Unix socket has in common with its other end.
+    pub(super) fn joint(&mut self, joint: &record::Joint) {
+        if joint.key != 0 && self.joints.len() < JOINTS {
+            self.joints.insert(ConnId(joint.conn), (joint.key, Timestamp(joint.time)));
+        }
+    }
+
     /// Takes note of one that comes into the window at `at`. Gives when the one before it on its
     /// connection had ended.
     pub(super) fn add(&mut self, at: At, pending: &mut Pending, now: Timestamp) -> Timestamp {
         if pending.role == Role::Client && !self.taken.is_empty() {
             pending.taken = self.taken.get(&pending.conn).copied();
+        }
+        if let Some((key, used)) = self.joints.get_mut(&pending.conn) {
+            *used = (*used).max(now);
+            pending.joint = Some(*key);
         }
         let pending = &*pending;
         let Some(ports) = Ports::of(pending) else {
@@ -222,7 +242,7 @@ impl Links {
             self.taken.insert(end.conn, taken);
             end.dialled = None;
             end.loopback = loops(taken.client);
-            let ports = Ports { client: taken.port, server: taken.at };
+            let ports = Ports::Tcp { client: taken.port, server: taken.at };
             self.ends.entry(ports).or_default().push(end);
         }
     }
@@ -323,6 +343,7 @@ impl Links {
             ends.retain(|end| !end.waiting.is_empty() || now.since(end.used) < after);
             !ends.is_empty()
         });
+        self.joints.retain(|_, (_, used)| now.since(*used) < after);
         if !self.taken.is_empty() {
             let all: HashSet<ConnId> = self.ends.values().flatten().map(|end| end.conn).collect();
             self.taken.retain(|conn, _| all.contains(conn));
@@ -393,5 +414,5 @@ fn loops(address: [u8; 16]) -> bool {
 fn dialled(pending: &Pending) -> Option<Dialled> {
     let Peer { address, port, local_port } = pending.peer;
     let may = pending.role == Role::Client && pending.taken.is_none();
-    may.then_some(Dialled { port: local_port, address, to: port })
+    (may && address != [0; 16]).then_some(Dialled { port: local_port, address, to: port })
 }

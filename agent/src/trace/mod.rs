@@ -78,12 +78,16 @@ pub struct Config {
     pub hold: Nanos,
     /// Bytes of those that wait.
     pub bytes: usize,
+    /// Calls of event loops are linked by the slices of the loop they fell in.
+    pub slices: bool,
     /// Spans that are kept until somebody takes them.
     pub untaken: usize,
     /// Lines of a head that are needed.
     pub wanted: Wanted,
     /// What is told of requests.
     pub told: Told,
+    /// Traces are carried to and from other hosts.
+    pub hosts: bool,
     /// Where the ids begin; to be random.
     pub seed: [u64; 4],
 }
@@ -148,7 +152,7 @@ impl Trace {
             window: Window::default(),
             links: Links::default(),
             carried: Carried::default(),
-            causes: Causes::default(),
+            causes: Causes::new(config.slices),
             kept: Vec::new(),
             samples: Vec::new(),
             hanging: Hanging::default(),
@@ -161,7 +165,12 @@ impl Trace {
 
     /// Takes what goes or comes with a request of which nothing else is known yet.
     pub fn carried(&mut self, record: &record::Carried) {
-        self.carried.tell(record);
+        self.carried.tell(record, &mut self.window);
+    }
+
+    /// Takes what a Unix socket has in common with its other end.
+    pub fn joint(&mut self, joint: &record::Joint) {
+        self.links.joint(joint);
     }
 
     /// Takes an exchange with where and under which route it was counted. `usual` gives its route's own p99.
@@ -207,8 +216,10 @@ impl Trace {
         pending.since = self.now;
         if pending.subject != Subject::Connect {
             pending.before = self.links.add(at, &mut pending, self.now);
-            self.carried.add(at, &pending);
             self.causes.add(at, &pending);
+            if self.config.hosts {
+                self.carried.add(at, &pending);
+            }
         }
         self.window.push(pending);
         while self.window.bytes() > self.config.bytes {
@@ -297,36 +308,7 @@ impl Trace {
         // Trees are judged in the order of their first members, many at a time: the budget is of the
         // second in which those came.
         let since = self.window.get(first).map_or(self.now, |first| first.since);
-        let mut tree: BTreeMap<At, Mate> = BTreeMap::new();
-        let mut open = vec![first];
-        // Both ends of a connection carry the same context: there is one trace at most.
-        let mut traced = false;
-        while let Some(at) = open.pop() {
-            if tree.contains_key(&at) {
-                continue;
-            }
-            if let Some(context) = self.window.get(at).and_then(|one| one.context.as_ref())
-                && !std::mem::replace(&mut traced, true)
-            {
-                open.extend(self.window.of_trace(context.trace, TREE));
-            }
-            let mate = self.mate(at);
-            tree.insert(at, mate);
-            if let Mate::Is(other) = mate {
-                open.push(other);
-            }
-            if tree.len() >= TREE {
-                break;
-            }
-            // What a call says of its trace itself goes before what is found out about it.
-            let silent = |at: &At| self.window.get(*at).is_some_and(|one| one.context.is_none());
-            if silent(&at)
-                && let Ok((parent, _)) = self.causes.parent(at)
-            {
-                open.push(parent);
-            }
-            open.extend(self.causes.children(at).iter().copied().filter(silent));
-        }
+        let tree = self.tree(first);
         let caused = tree.keys().map(|at| (*at, self.causes.parent(*at)));
         let caused: BTreeMap<At, Result<(At, By), Missing>> = caused.collect();
         let mut members = Vec::with_capacity(tree.len());
@@ -402,6 +384,41 @@ impl Trace {
             }
             self.kept.push(span::span(pending, &standing, &self.config.told));
         }
+    }
+
+    /// What belongs together with an exchange, and which of it is one with what at the other end.
+    fn tree(&mut self, first: At) -> BTreeMap<At, Mate> {
+        let mut tree: BTreeMap<At, Mate> = BTreeMap::new();
+        let mut open = vec![first];
+        // Both ends of a connection carry the same context: there is one trace at most.
+        let mut traced = false;
+        while let Some(at) = open.pop() {
+            if tree.contains_key(&at) {
+                continue;
+            }
+            if let Some(context) = self.window.get(at).and_then(|one| one.context.as_ref())
+                && !std::mem::replace(&mut traced, true)
+            {
+                open.extend(self.window.of_trace(context.trace, TREE));
+            }
+            let mate = self.mate(at);
+            tree.insert(at, mate);
+            if let Mate::Is(other) = mate {
+                open.push(other);
+            }
+            if tree.len() >= TREE {
+                break;
+            }
+            // What a call says of its trace itself goes before what is found out about it.
+            let silent = |at: &At| self.window.get(*at).is_some_and(|one| one.context.is_none());
+            if silent(&at)
+                && let Ok((parent, _)) = self.causes.parent(at)
+            {
+                open.push(parent);
+            }
+            open.extend(self.causes.children(at).iter().copied().filter(silent));
+        }
+        tree
     }
 
     /// The same exchange at the other end, if that is on this host and in the window.

@@ -54,6 +54,8 @@ pub(super) struct Pending {
     pub(super) request_body: u64,
     pub(super) response_body: u64,
     pub(super) peer: Peer,
+    /// A Unix socket's: what it has in common with its other end.
+    pub(super) joint: Option<u64>,
     /// A client's: how the server sees the connection, where that is not the same.
     pub(super) taken: Option<Taken>,
     pub(super) position: Option<u64>,
@@ -123,6 +125,7 @@ impl Pending {
             request_body,
             response_body,
             peer,
+            joint: None,
             taken: None,
             position,
             course,
@@ -171,6 +174,7 @@ impl Pending {
             counted: Counted::NOWHERE,
             context: None,
             carried: None,
+            joint: None,
             cut: false,
             error: true,
             slow: false,

@@ -35,6 +35,8 @@ pub(super) fn config() -> Config {
             query: vec!["page".to_owned()],
             headers: vec![("x-tenant", Key("http.request.header.x-tenant"))],
         },
+        hosts: true,
+        slices: true,
         seed: [1, 2, 3, 4],
     }
 }

@@ -41,6 +41,8 @@ impl Watcher {
             .args(arguments)
             .env("RUST_BACKTRACE", "1")
             .env("HOME", "/root")
+            // Off unless it is asked for: what it needs is to load everywhere, and it complains where it does not.
+            .env("STETH_TRACES_HOSTS", "on")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -44,6 +44,10 @@ pub struct Traces {
     /// with a segment that has a TCP option of 28 bytes; nothing else of it changes, and it works under TLS. A path
     /// that drops such segments costs the first requests one retransmission each and gets no more of them.
     pub hosts: Hosts,
+    /// Link the calls of event loops (nginx, Node, asyncio) to the request they were made for, by the slices of
+    /// the loop in which both fell. What a thread does that holds one request at a time is linked always, and
+    /// without doubt; what a loop does is told by coincidence and habit, so a link can be wrong, if seldom.
+    pub event_loops: bool,
     /// Where the time of a request went, measured in the kernel, on its span and as
     /// `steth.request.*`: `off`, `on` or `exact`. `exact` tells waits to be read of less than two of the
     /// kernel's ticks as well, and waits to be accepted where the host lets nobody hook functions; it
@@ -68,6 +72,7 @@ impl Default for Traces {
             window: Period::from_millis(10_000),
             window_bytes: Size::from_bytes(16 << 20),
             hosts: Hosts::default(),
+            event_loops: false,
             why: Why::default(),
             query_parameters: Vec::new(),
             request_headers: Vec::new(),

@@ -104,6 +104,7 @@ impl Http1 {
             Event::Progress(close) => self.progress(close, sink),
             Event::ConnectFailed(_)
             | Event::Carried(_)
+            | Event::Joint(_)
             | Event::Exec(_)
             | Event::Fork(_)
             | Event::Exit(_) => {}

@@ -211,6 +211,8 @@ impl Run {
 /// One process.
 #[derive(Debug, Default)]
 pub(super) struct Machine {
+    /// Slices of event loops are evidence.
+    slices: bool,
     threads: HashMap<u32, Thread>,
     /// Requests in hand: not over.
     hand: HashSet<Id>,
@@ -238,6 +240,11 @@ pub(super) struct Machine {
 }
 
 impl Machine {
+    /// A process of which nothing is known yet.
+    pub(super) fn new(slices: bool) -> Self {
+        Self { slices, ..Self::default() }
+    }
+
     /// The next step of the process.
     pub(super) fn step(&mut self, event: &Event) {
         self.since.get_or_insert(event.time);
@@ -483,8 +490,8 @@ impl Machine {
     /// A run is over: if a request was answered in it behind the answer of a call that is its own, the
     /// circle is closed.
     fn close(&mut self, run: &Run) {
-        let (Some(of), Some(mut last), false) = (run.answers, run.behind, run.mixed || run.unclear)
-        else {
+        let unclear = run.mixed || run.unclear || !self.slices;
+        let (Some(of), Some(mut last), false) = (run.answers, run.behind, unclear) else {
             return;
         };
         let mut runs = Vec::new();

@@ -37,6 +37,8 @@ pub(super) struct Id(u64);
 #[derive(Debug, Default)]
 pub(super) struct Causes {
     next: u64,
+    /// Event loops are judged by their slices.
+    slices: bool,
     /// Sweeps so far.
     sweep: u64,
     processes: HashMap<Pid, Process>,
@@ -82,6 +84,11 @@ struct Known<'a> {
 }
 
 impl Causes {
+    /// Nothing is known yet. Without `slices` only threads that hold one request at a time are evidence.
+    pub(super) fn new(slices: bool) -> Self {
+        Self { slices, ..Self::default() }
+    }
+
     /// An exchange has come into the window at `at`.
     pub(super) fn add(&mut self, at: At, pending: &Pending) {
         let Pending { conn, pid, role, begun, ended, peer, course, path, .. } = pending;
@@ -141,7 +148,9 @@ impl Causes {
 
     fn process(&mut self, pid: Pid) -> &mut Process {
         self.next += 1;
-        self.processes.entry(pid).or_default()
+        self.processes
+            .entry(pid)
+            .or_insert_with(|| Process { machine: Machine::new(self.slices), ..Process::default() })
     }
 
     fn push(&mut self, pid: Pid, steps: Vec<Event>) {

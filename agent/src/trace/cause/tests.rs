@@ -90,7 +90,7 @@ impl Script {
 
     /// All of it, come in the order they were over. Gives each call's request, its own word and the truth.
     fn told(&self) -> Vec<Verdict> {
-        let mut causes = Causes::default();
+        let mut causes = Causes::new(true);
         let mut order: Vec<usize> = (0..self.exchanges.len()).collect();
         order.sort_by_key(|at| self.exchanges[*at].over);
         let mut window = crate::trace::window::Window::default();

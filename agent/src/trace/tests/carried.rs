@@ -148,3 +148,25 @@ fn the_requests_of_a_connection_are_told_apart_by_their_positions() {
     assert_eq!(parents, expect);
     assert_eq!(trace.counters().linked[By::Option as usize], count);
 }
+
+#[test]
+fn what_is_told_after_the_exchange_counts_as_well() {
+    let mut trace = Trace::new(config());
+    let (client, server) = (asked("/items/1", 200, (10, 50)), served("/items/1", 200, (20, 40)));
+    let server = Ask { peer: Peer { port: 7, local_port: 9, ..server.peer }, ..server };
+    tell(&mut trace, &server);
+    trace.carried(&carried(2, IN, 0));
+    trace.carried(&carried(1, OUT, 0));
+    tell(&mut trace, &client);
+    tell(&mut trace, &Ask { conn: 3, ..server });
+    trace.carried(&carried(3, OUT, 0));
+    trace.finish();
+    let mut spans = trace.take();
+    spans.sort_by_key(|span| (span.entity.0, span.parent.is_none()));
+    let expect = [
+        "1 Client GET root - no_request",
+        "2 Server GET /items/{id} root - peer_not_seen",
+        "2 Server GET /items/{id} under 1 tcp_option -",
+    ];
+    assert_eq!(told(&spans, &[METHOD, MISSING]), expect.join("\n"));
+}

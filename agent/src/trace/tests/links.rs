@@ -316,3 +316,34 @@ mod translated {
         assert_eq!(trace.counters().linked[By::Connection as usize], 1);
     }
 }
+
+#[test]
+fn both_ends_of_a_unix_socket_are_one_trace_where_the_kernel_says_so() {
+    let unix = |ask: Ask| Ask { peer: Peer::default(), ..ask };
+    let joint =
+        |conn, key| agent_common::record::Joint { conn, key, time: 5, ..Default::default() };
+    let check = |joints: &[agent_common::record::Joint], expect: &[&str]| {
+        let mut trace = Trace::new(config());
+        for one in joints {
+            trace.joint(one);
+        }
+        tell(&mut trace, &unix(asked("/items/1", 200, (10, 50))));
+        tell(&mut trace, &unix(served("/items/1", 200, (20, 40))));
+        assert_eq!(trace.strangers(), []);
+        trace.finish();
+        let mut spans = trace.take();
+        spans.sort_by_key(|span| span.entity.0);
+        assert_eq!(told(&spans, &[METHOD, MISSING]), expect.join("\n"));
+    };
+    let client = "1 Client GET root - no_request";
+    check(
+        &[joint(1, 77), joint(2, 77)],
+        &[client, "2 Server GET /items/{id} under 1 connection -"],
+    );
+    check(
+        &[joint(1, 77), joint(2, 78)],
+        &[client, "2 Server GET /items/{id} root - peer_not_seen"],
+    );
+    check(&[joint(1, 77)], &[client, "2 Server GET /items/{id} root - no_address"]);
+    check(&[joint(1, 0), joint(2, 0)], &[client, "2 Server GET /items/{id} root - no_address"]);
+}
