@@ -156,7 +156,8 @@ fn what_hangs_is_told_while_it_does_and_at_the_agents_end() -> Result<()> {
             assert!(report.end - report.start >= 2_000_000_000, "{report:?}");
             let same = all.iter().find(|span| path(span) == path(report)).expect("its own span");
             assert_eq!(same.links, [(report.trace.clone(), report.id.clone())]);
-            assert_eq!(same.start, report.start);
+            // Each is told by the clocks as they stood when it was sent.
+            assert!(same.start.abs_diff(report.start) < 1_000_000, "{same:?}, {report:?}");
         }
         let state = |part: &str| {
             let span = all.iter().find(|span| format!("{span:?}").contains(part)).expect(part);
