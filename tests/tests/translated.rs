@@ -65,7 +65,8 @@ table ip steth {
 #[test]
 fn every_request_through_translated_ports_is_joined() -> Result<()> {
     if Command::new("nft").arg("--version").output().is_err() {
-        println!("left out: there is no nft here to translate ports with");
+        anyhow::ensure!(std::env::var_os("CI").is_none(), "there is no nft: install nftables");
+        println!("left out: there is no nft here to translate ports with; install nftables");
         return Ok(());
     }
     let Some(collector) = Collector::start("translated")? else { return Ok(()) };

@@ -58,6 +58,7 @@ pub(crate) const SERVERS: &[Need] = &[
     need("losetup", "mount", "block devices of the tests' own"),
     need("mkfs.ext4", "e2fsprogs", "file systems of the tests' own"),
     need("nstat", "iproute2", "the kernel's own counts of TCP"),
+    need("nft", "nftables", "translates ports between namespaces"),
     need("ss", "iproute2", "the kernel's own view of sockets"),
     need("openssl", "openssl", "certificates for the export tests"),
 ];
