@@ -6,6 +6,7 @@
 //! them once and says who called for whom. What it is not sure of stays apart.
 
 mod machine;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,8 @@ use super::span::By;
 use super::window::At;
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::protocol::{Begun, Course, Role};
-use machine::{Event, Kind, Machine, Step};
+use machine::Machine;
+use step::{Event, Kind, Step};
 
 /// Steps that wait for a sweep, at most; beyond that all that waits is given up.
 const STEPS: usize = 1 << 20;
