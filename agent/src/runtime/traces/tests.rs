@@ -41,19 +41,16 @@ pub(in crate::runtime) fn example() -> Traces {
     let mut traces = Traces::default();
     let mut call = Span { kind: Kind::Client, ..span(1, 2, Some(1), (20, 90)) };
     "GET".clone_into(&mut call.name);
-    let why = |name, millis| {
-        let key = Key(format!("{}{name}", key::STETH_WHY).leak());
-        (key, Value::Seconds(millis * MILLI))
-    };
+    let why = |key, millis| (key, Value::Seconds(millis * MILLI));
     let mut asked = Span { error: true, ..span(1, 3, Some(2), (30, 80)) };
     asked.attributes = vec![
         (key::ERROR_TYPE, Value::Text("500".into())),
         (key::HTTP_RESPONSE_STATUS_CODE, Value::Int(500)),
-        why("blocked.disk", 25),
-        why("cpu", 10),
-        why("last_byte", 50),
-        why("receive_queue", 4),
-        why("run_queue", 5),
+        why(key::STETH_WHY_BLOCKED_DISK, 25),
+        why(key::STETH_WHY_CPU, 10),
+        why(key::STETH_WHY_LAST_BYTE, 50),
+        why(key::STETH_WHY_RECEIVE_QUEUE, 4),
+        why(key::STETH_WHY_RUN_QUEUE, 5),
     ];
     take(&mut traces, "shop", vec![call, span(1, 1, None, (0, 100))]);
     take(&mut traces, "fast", vec![span(9, 1, None, (0, 3))]);
