@@ -30,7 +30,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Id;
-use super::step::{Event, Kind, Step};
+use super::habit::{BLUE, Habit, Kind};
+use super::step::{Event, Step};
 use crate::event::{Nanos, Timestamp};
 use crate::protocol::Role;
 use crate::trace::link::Missing;
@@ -41,22 +42,11 @@ use crate::trace::window::At;
 const OTHERS: usize = 512;
 /// Answers in a row, each by the thread that read its request, until threads are taken to keep theirs.
 const STEADY: u32 = 64;
-/// Of so many calls of a kind that are sent in runs one may be sent out of the blue.
-const SELDOM: u32 = 64;
-/// Of so many one may be sent outside of a run a moment after a step: a lock or a page may make a thread
-/// sleep, another thread may take over.
-const RARE: u32 = 2;
-/// What is sent so long after the last step of the process comes out of the blue.
-const BLUE: Nanos = Nanos(300_000);
-/// For so long a kind is taken to be sent by the program itself.
-const OWN: Nanos = Nanos(300_000_000_000);
 /// For so long after a process was seen first nothing is learned of it: what it had in hand is not known,
 /// and it may be new itself.
 const NEW: Nanos = Nanos(1_000_000_000);
 /// Kinds of calls that are known of a process.
 const KINDS: usize = 1024;
-/// Calls of a kind until it is known well enough.
-const OFTEN: u32 = 16;
 /// After so long a run is over, whatever the thread does.
 const RUN: Nanos = Nanos(100_000_000);
 /// For so long what is over is remembered.
@@ -102,28 +92,6 @@ struct Call {
     why: Missing,
     over: Option<Timestamp>,
     kind: Kind,
-}
-
-/// How calls of a kind are sent.
-#[derive(Clone, Copy, Debug, Default)]
-struct Habit {
-    /// So many in runs.
-    within: u32,
-    /// So many outside of any, a moment after another step.
-    outside: u32,
-    /// So many out of the blue.
-    blue: u32,
-    /// The last time that one was sent with no request in hand.
-    own: Option<Timestamp>,
-}
-
-impl Habit {
-    /// Whether such a call can be taken for a request's.
-    fn serves(&self, now: Timestamp) -> bool {
-        let own = self.own.is_some_and(|own| now.since(own) < OWN);
-        let few = |count: u32, of: u32| count.saturating_mul(of) <= self.within;
-        !own && self.within > OFTEN && few(self.outside, RARE) && few(self.blue, SELDOM)
-    }
 }
 
 #[derive(Debug, Default)]
@@ -343,14 +311,11 @@ impl Machine {
         let new = self.since.is_none_or(|since| event.time.since(since) < NEW);
         if !new && (self.kinds.len() < KINDS || self.kinds.contains_key(&kind)) {
             let habit = self.kinds.entry(kind).or_default();
-            if idle {
-                habit.own = Some(event.time);
-            } else if told.is_some() {
-                habit.within = habit.within.saturating_add(1);
-            } else if blue {
-                habit.blue = habit.blue.saturating_add(1);
-            } else {
-                habit.outside = habit.outside.saturating_add(1);
+            match (idle, told.is_some()) {
+                (true, _) => habit.own = Some(event.time),
+                (false, true) => habit.within = habit.within.saturating_add(1),
+                (false, false) if blue => habit.blue = habit.blue.saturating_add(1),
+                (false, false) => habit.outside = habit.outside.saturating_add(1),
             }
         }
         let (run, _, behind, _) = told.unwrap_or_default();

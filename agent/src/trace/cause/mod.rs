@@ -5,6 +5,7 @@
 //! shown that none before them is unknown ([`Causes::complete`]). The [`machine`] then goes through
 //! them once and says who called for whom. What it is not sure of stays apart.
 
+mod habit;
 mod machine;
 mod step;
 #[cfg(test)]
@@ -19,8 +20,9 @@ use super::span::By;
 use super::window::At;
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::protocol::{Begun, Course, Role};
+use habit::Kind;
 use machine::Machine;
-use step::{Event, Kind, Step};
+use step::{Event, Step};
 
 /// Steps that wait for a sweep, at most; beyond that all that waits is given up.
 const STEPS: usize = 1 << 20;

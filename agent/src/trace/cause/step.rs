@@ -1,12 +1,10 @@
 //! What exchanges come apart into: one step of one exchange, by one thread, at one moment.
 
 use super::Id;
+use super::habit::Kind;
 use crate::event::Timestamp;
 use crate::protocol::Role;
 use crate::trace::window::At;
-
-/// Calls that are alike: where they go to, and a hash of what they ask for.
-pub(super) type Kind = ([u8; 16], u16, u64);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
