@@ -27,8 +27,8 @@ use aya_ebpf::{
         BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG, bpf_sock_ops,
     },
     helpers::generated::{
-        bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_load_hdr_opt, bpf_reserve_hdr_opt, bpf_sock_ops_cb_flags_set,
-        bpf_store_hdr_opt,
+        bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_load_hdr_opt, bpf_reserve_hdr_opt,
+        bpf_sock_ops_cb_flags_set, bpf_store_hdr_opt,
     },
     macros::{map, sock_ops},
     maps::{Array, LruHashMap},

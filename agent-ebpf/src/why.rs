@@ -58,8 +58,16 @@ impl Before {
     }
 }
 
-const NOTHING: Why =
-    Why { queued: 0, throttled: 0, off: [0; CAUSES], unread: 0, unaccepted: 0, switches: 0, thread: 0, flags: 0 };
+const NOTHING: Why = Why {
+    queued: 0,
+    throttled: 0,
+    off: [0; CAUSES],
+    unread: 0,
+    unaccepted: 0,
+    switches: 0,
+    thread: 0,
+    flags: 0,
+};
 
 /// Whether anything at all is measured.
 #[inline(always)]
@@ -283,8 +291,7 @@ fn compare(conn: &mut Conn) {
         let delay: u64 = Typed::read(task, thread::offsets().get(|t| &t.delay));
         conn.pair.why.queued = units(delay.saturating_sub(conn.before.delay));
         let (cause, off, quota) = stint(task, own);
-        conn.pair.why.throttled =
-            units(((*own).quota + quota).saturating_sub(conn.before.quota));
+        conn.pair.why.throttled = units(((*own).quota + quota).saturating_sub(conn.before.quota));
         for i in 0..CAUSES {
             let now = (*own).off[i] + if cause == i as u64 { off } else { 0 };
             conn.pair.why.off[i] = units(now.saturating_sub(conn.before.off[i]));

@@ -8,7 +8,8 @@ use agent_common::record;
 use libfuzzer_sys::fuzz_target;
 use steth::event::{ConnId, Direction, End, Event, Pair, Segment, Timestamp, Turn, Why, flag};
 use steth::protocol::http1::{Count, Http1, Limits};
-use steth::protocol::{Exchange, Sink, Verdict};
+use steth::protocol::{Exchange, Sink, Verdict, Wanted};
+use steth::trace::context;
 
 #[derive(Default)]
 struct Told(u64);
@@ -16,6 +17,8 @@ struct Told(u64);
 impl Sink for Told {
     fn exchange(&mut self, exchange: &Exchange<'_>) {
         assert!(exchange.begun <= exchange.ended);
+        let context = context::read(&exchange.lines);
+        assert!(context.context.is_none_or(|found| found.trace.0 != [0; 16]));
         assert!(exchange.status.is_none_or(|status| status < 1000));
         self.0 += 1;
     }
@@ -24,8 +27,15 @@ impl Sink for Told {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let limits =
-        Limits { head: 200, pipeline: 5, waiting: 4000, connections: 3, bytes: 16_000, swept: 2 };
+    let limits = Limits {
+        head: 200,
+        pipeline: 5,
+        waiting: 4000,
+        connections: 3,
+        bytes: 16_000,
+        swept: 2,
+        lines: Some(Wanted { bytes: 300, more: &["x-tenant"] }),
+    };
     let (mut http, mut told) = (Http1::new(limits), Told::default());
     let (mut rest, mut at, mut time) = (data, [[1000u64; 2]; 4], 1000);
     let mut ask: &[u8] = b"";
