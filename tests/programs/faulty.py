@@ -43,7 +43,8 @@ def answer(connection, path):
         reset(connection)
     elif path in ("/half", "/half-reset"):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 100)
-        time.sleep(0.05)
+        # As long as the client may take to read that: a reset takes from it what it has not read.
+        time.sleep(0.3)
         if path == "/half-reset":
             reset(connection)
     elif path == "/never":

@@ -36,7 +36,8 @@ def ask(port, path, end):
                 connection.recv(4096)
                 time.sleep(0.05)
             else:
-                time.sleep(0.05)
+                # As long as the server may take to have the request in hand, or to begin its answer.
+                select.select([connection], [], [], 0.3)
         except ConnectionResetError:
             pass
         if end == "kill":
