@@ -140,6 +140,7 @@ fn agent(collector: &Collector) -> Result<Agent> {
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
         ("STETH_TRACES_PER_SERVICE", "100000"),
         ("STETH_TRACES_TOTAL", "1000000"),
+        ("STETH_TRACES_RATE", "10000000"),
         ("STETH_TRACES_WINDOW", "3s"),
         ("STETH_TRACES_WINDOW_BYTES", "256MiB"),
         ("STETH_TRACES_EVENT_LOOPS", if event_loops() { "true" } else { "false" }),

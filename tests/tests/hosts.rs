@@ -180,6 +180,7 @@ impl Hosts {
             ("OTEL_BSP_SCHEDULE_DELAY", "300"),
             ("STETH_TRACES_PER_SERVICE", "100000"),
             ("STETH_TRACES_TOTAL", "1000000"),
+            ("STETH_TRACES_RATE", "10000000"),
             ("STETH_TRACES_WINDOW", "1s"),
             ("STETH_TRACES_HOSTS", self.groups[host].path()),
         ];

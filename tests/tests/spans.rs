@@ -130,6 +130,7 @@ fn agent(collector: &Collector, grpc: bool, more: &[(&str, &str)]) -> Result<Age
         ("OTEL_BSP_SCHEDULE_DELAY", "300"),
         ("STETH_TRACES_PER_SERVICE", "100000"),
         ("STETH_TRACES_TOTAL", "1000000"),
+        ("STETH_TRACES_RATE", "10000000"),
         ("STETH_TRACES_WINDOW", "2s"),
     ];
     environment.extend_from_slice(more);

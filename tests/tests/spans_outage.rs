@@ -40,6 +40,7 @@ fn agent(collector: &Collector, more: &[(&str, &str)]) -> Result<Agent> {
         ("STETH_TRACES_WINDOW", "500ms"),
         ("STETH_TRACES_PER_SERVICE", "100000"),
         ("STETH_TRACES_TOTAL", "1000000"),
+        ("STETH_TRACES_RATE", "10000000"),
     ];
     environment.extend_from_slice(more);
     Agent::start_with(&["--interval", "30s"], &environment)

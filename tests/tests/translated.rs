@@ -90,6 +90,7 @@ fn every_request_through_translated_ports_is_joined() -> Result<()> {
         ("OTEL_BSP_SCHEDULE_DELAY", "300"),
         ("STETH_TRACES_PER_SERVICE", "100000"),
         ("STETH_TRACES_TOTAL", "1000000"),
+        ("STETH_TRACES_RATE", "10000000"),
         ("STETH_TRACES_WINDOW", "4s"),
     ];
     let mut agent = Agent::start_with(&["--interval", "1s"], &environment)?;

@@ -111,6 +111,7 @@ fn both_ends_of_unix_sockets_are_joined() -> Result<()> {
         ("OTEL_BSP_SCHEDULE_DELAY", "300"),
         ("STETH_TRACES_PER_SERVICE", "100000"),
         ("STETH_TRACES_TOTAL", "1000000"),
+        ("STETH_TRACES_RATE", "10000000"),
         ("STETH_TRACES_WINDOW", "2s"),
     ];
     let mut agent = Agent::start_with(&["--interval", "1s"], &environment)?;

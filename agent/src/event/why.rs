@@ -2,22 +2,17 @@
 
 use agent_common::record;
 use agent_common::schedule::{CAUSES, Cause};
-use agent_common::why::{Thread, flag, nanos};
+use agent_common::why::{self, Thread, flag, nanos};
 
 use super::Nanos;
 
-/// Where the time between the first bytes of ask and answer went, and how long both lay unread before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the time between the first bytes of ask and answer went, and how long both lay unread before: the
+/// kernel side's own form, read when somebody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Why {
-    /// What the thread did that moved both.
-    pub thread: Result<Account, Unknown>,
-    /// From the arrival of the first bytes that the process was to read (a server the ask, a client the
-    /// answer) to the call that read them.
-    pub unread: Option<Nanos>,
-    /// From established until accepted; of the first exchange of a connection alone.
-    pub unaccepted: Option<Nanos>,
-    /// It is the time until the first read: on this host no accept is seen, but the bytes came before it.
-    pub unseen_accept: bool,
+    said: why::Why,
+    /// Between the first bytes of ask and answer.
+    all: Nanos,
 }
 
 /// What a thread did for some time. Processor, run queue, quota and waits are all of the time.
@@ -61,49 +56,106 @@ impl Unknown {
     }
 }
 
-impl Default for Why {
-    fn default() -> Self {
-        Self {
-            thread: Err(Unknown::Unmeasured),
-            unread: None,
-            unaccepted: None,
-            unseen_accept: false,
-        }
-    }
-}
-
 impl Why {
     /// What a record says; none if it makes no sense.
     pub(super) fn of(pair: &record::Pair) -> Option<Self> {
-        let why = &pair.why;
-        let time = |units| Nanos(nanos(units));
-        let known = |bit, units| (why.flags & bit != 0).then(|| time(units));
-        let thread = match Thread::of(why.thread)? {
-            Thread::Off => Err(Unknown::Unmeasured),
-            Thread::Other => Err(Unknown::Threads),
-            Thread::Unkept => Err(Unknown::Unkept),
-            Thread::Same => {
-                let blocked = why.off.map(time);
-                let queued = time(why.queued);
-                let off = blocked.iter().fold(queued.0, |sum, time| sum.saturating_add(time.0));
-                let all = pair.answer.first.saturating_sub(pair.ask.first);
-                Ok(Account {
-                    shared: why.flags & flag::SHARED != 0,
-                    ran: Nanos(all.saturating_sub(off)),
-                    queued: Nanos(queued.0.saturating_sub(time(why.throttled).0)),
-                    throttled: Nanos(time(why.throttled).0.min(queued.0)),
-                    blocked,
-                    switches: why.switches,
-                })
+        Thread::of(pair.why.thread)?;
+        let all = Nanos(pair.answer.first.saturating_sub(pair.ask.first));
+        Some(Self { said: pair.why, all })
+    }
+
+    /// What says this, as far as whole units of time can.
+    #[cfg(test)]
+    pub(crate) fn that(
+        thread: Result<Account, Unknown>,
+        [unread, unaccepted]: [Option<Nanos>; 2],
+        unseen_accept: bool,
+    ) -> Self {
+        let units = |time: Nanos| why::units(time.0);
+        let flags = [
+            (unread.is_some(), flag::UNREAD),
+            (unaccepted.is_some(), flag::UNACCEPTED),
+            (unseen_accept, flag::UNSEEN_ACCEPT),
+            (thread.is_ok_and(|account| account.shared), flag::SHARED),
+        ];
+        let said = why::Why {
+            unread: unread.map_or(0, units),
+            unaccepted: unaccepted.map_or(0, units),
+            flags: flags.iter().map(|(is, flag)| u8::from(*is) * flag).sum(),
+            ..why::Why::default()
+        };
+        let account = match thread {
+            Ok(account) => account,
+            Err(unknown) => {
+                let thread = match unknown {
+                    Unknown::Unmeasured => Thread::Off,
+                    Unknown::Threads => Thread::Other,
+                    Unknown::Unkept => Thread::Unkept,
+                };
+                let said = why::Why { thread: thread as u8, ..said };
+                return Self { said, all: Nanos(0) };
             }
         };
-        Some(Self {
-            thread,
-            unread: known(flag::UNREAD, why.unread),
-            unaccepted: known(flag::UNACCEPTED, why.unaccepted),
-            unseen_accept: why.flags & flag::UNSEEN_ACCEPT != 0,
-        })
+        let Account { ran, queued, throttled, blocked, switches, shared: _ } = account;
+        let off = [[ran, queued, throttled].as_slice(), &blocked].concat();
+        let said = why::Why {
+            queued: units(queued) + units(throttled),
+            throttled: units(throttled),
+            off: blocked.map(units),
+            switches,
+            thread: Thread::Same as u8,
+            ..said
+        };
+        Self { said, all: Nanos(off.iter().map(|time| time.0).sum()) }
     }
+
+    /// What the thread did that moved both.
+    pub fn thread(&self) -> Result<Account, Unknown> {
+        let said = &self.said;
+        match Thread::of(said.thread) {
+            None | Some(Thread::Off) => Err(Unknown::Unmeasured),
+            Some(Thread::Other) => Err(Unknown::Threads),
+            Some(Thread::Unkept) => Err(Unknown::Unkept),
+            Some(Thread::Same) => {
+                let blocked = said.off.map(time);
+                let queued = time(said.queued);
+                let off = blocked.iter().fold(queued.0, |sum, time| sum.saturating_add(time.0));
+                Ok(Account {
+                    shared: said.flags & flag::SHARED != 0,
+                    ran: Nanos(self.all.0.saturating_sub(off)),
+                    queued: Nanos(queued.0.saturating_sub(time(said.throttled).0)),
+                    throttled: Nanos(time(said.throttled).0.min(queued.0)),
+                    blocked,
+                    switches: said.switches,
+                })
+            }
+        }
+    }
+
+    /// From the arrival of the first bytes that the process was to read (a server the ask, a client the
+    /// answer) to the call that read them.
+    pub fn unread(&self) -> Option<Nanos> {
+        self.known(flag::UNREAD).then(|| time(self.said.unread))
+    }
+
+    /// From established until accepted; of the first exchange of a connection alone.
+    pub fn unaccepted(&self) -> Option<Nanos> {
+        self.known(flag::UNACCEPTED).then(|| time(self.said.unaccepted))
+    }
+
+    /// [`Why::unaccepted`] is the time until the first read: on this host no accept is seen, but the bytes
+    /// came before it.
+    pub fn is_unseen_accept(&self) -> bool {
+        self.known(flag::UNSEEN_ACCEPT)
+    }
+
+    fn known(&self, bit: u8) -> bool {
+        self.said.flags & bit != 0
+    }
+}
+
+fn time(units: u32) -> Nanos {
+    Nanos(nanos(units))
 }
 
 impl Account {
@@ -135,7 +187,7 @@ mod tests {
             let off = off.map(|millis| millis * UNITS);
             let why =
                 agent_common::why::Why { queued, throttled, off, thread: 1, ..Default::default() };
-            let found = Why::of(&pair(why)).unwrap().thread.unwrap();
+            let found = Why::of(&pair(why)).unwrap().thread().unwrap();
             let blocked = found.blocked.iter().map(|time| time.0).sum::<u64>();
             assert_eq!(found.ran, Nanos(ran * MILLI), "{found:?}");
             let all = found.ran.0 + found.queued.0 + found.throttled.0 + blocked;
@@ -159,11 +211,11 @@ mod tests {
         ] {
             let why = agent_common::why::Why { thread, unread: 7, ..Default::default() };
             let found = Why::of(&pair(why));
-            assert_eq!(found.map(|why| why.thread.unwrap_err()), expect);
-            assert_eq!(found.and_then(|why| why.unread), None);
+            assert_eq!(found.map(|why| why.thread().unwrap_err()), expect);
+            assert_eq!(found.and_then(|why| why.unread()), None);
         }
         let known = agent_common::why::Why { flags: 6, unread: 1, ..Default::default() };
         let known = Why::of(&pair(known)).unwrap();
-        assert_eq!((known.unread, known.unaccepted), (Some(Nanos(1024)), Some(Nanos(0))));
+        assert_eq!((known.unread(), known.unaccepted()), (Some(Nanos(1024)), Some(Nanos(0))));
     }
 }

@@ -83,13 +83,7 @@ impl Sink for Next<'_> {
         let entity = self.entities.of(exchange.pid, exchange.begun);
         let counted = self.red.observe(entity, exchange);
         if let Some(trace) = &mut self.trace {
-            let red = &*self.red;
-            let route = counted.route;
-            let told = red.route(entity, exchange.role, route);
-            let told = told.map(|(text, template)| trace::Route { text, template });
-            trace.observe(entity, exchange, (counted, told), || {
-                red.usual(entity, exchange.role, route)
-            });
+            trace.observe(entity, exchange, counted, self.red);
         }
     }
 
@@ -167,7 +161,7 @@ impl Pipeline {
                     let fault = connect_fault(failed.errno);
                     self.red.connect_failed(entity, fault, &failed.peer);
                     if let Some(trace) = &mut self.trace {
-                        trace.connect_failed(entity, failed, fault);
+                        trace.connect_failed(entity, failed, fault, &self.red);
                     }
                 }
             }
@@ -231,13 +225,16 @@ impl Pipeline {
     }
 
     /// Tells the stage of spans of all that is in flight.
-    fn in_flight(&mut self, mut tell: impl FnMut(&mut Trace, EntityId, &Exchange<'_>)) {
-        let Self { http1, entities, trace, paths, swept, .. } = self;
+    fn in_flight(
+        &mut self,
+        mut tell: impl FnMut(&mut Trace, EntityId, &Exchange<'_>, &dyn trace::Counts),
+    ) {
+        let Self { http1, entities, red, trace, paths, swept, .. } = self;
         let Some(trace) = trace else { return };
         for request in http1.in_flight() {
             if paths.watches(&request.path) && entities.watched(request.pid, request.since) {
                 let entity = entities.of(request.pid, request.since);
-                tell(trace, entity, &request.exchange(swept[0]));
+                tell(trace, entity, &request.exchange(swept[0]), red);
             }
         }
     }
@@ -249,7 +246,7 @@ impl Pipeline {
             self.usage.retire(entity);
         }
         if let Some(trace) = &mut self.trace {
-            trace.tick(now);
+            trace.tick(now, &self.red);
             for (entity, sample) in trace.samples() {
                 self.red.exemplify(entity, &sample, &anchor);
             }
@@ -319,7 +316,7 @@ impl Pipeline {
     pub fn end_spans(&mut self) {
         self.in_flight(Trace::unfinished);
         if let Some(trace) = &mut self.trace {
-            trace.finish();
+            trace.finish(&self.red);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Borrowed where the head still lies, so that nobody pays who does not read. Where a head has to
 //! be kept until its answer is whole, only the lines that are [`Wanted`] are kept.
 
-/// Names, in lower case, of lines that spans are made of.
+/// Names, in lower case, of lines that spans are made of; those that name a trace first.
 const KNOWN: &[&str] = &[
     "traceparent",
     "tracestate",
@@ -28,6 +28,16 @@ pub struct Wanted {
     pub more: &'static [&'static str],
 }
 
+/// How many of the known ones name a trace.
+const TRACES: usize = 8;
+
+/// Whether a line of this name may say which trace its request belongs to.
+pub(super) fn may_name_a_trace(name: &[u8]) -> bool {
+    // Most lines are told apart by their first letter.
+    matches!(name.first(), Some(b't' | b'T' | b'b' | b'B' | b'x' | b'X' | b'u' | b'U'))
+        && KNOWN.iter().take(TRACES).any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
 impl Wanted {
     fn wants(&self, name: &[u8]) -> bool {
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -40,18 +50,36 @@ impl Wanted {
 pub struct Lines<'a> {
     bytes: &'a [u8],
     cut: bool,
+    /// None of them names a trace.
+    bare: bool,
 }
 
 impl<'a> Lines<'a> {
     /// The lines in `bytes`; `cut` if the head goes on behind them.
     pub fn new(bytes: &'a [u8], cut: bool) -> Self {
         let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        Self { bytes: bytes.get(blank..).unwrap_or_default(), cut }
+        Self { bytes: bytes.get(blank..).unwrap_or_default(), cut, bare: false }
+    }
+
+    /// The same; `bare` if somebody has seen that none of them names a trace.
+    #[must_use]
+    pub fn seen(self, bare: bool) -> Self {
+        Self { bare, ..self }
+    }
+
+    /// Whether it is known that none of them names a trace.
+    pub fn is_bare(&self) -> bool {
+        self.bare
     }
 
     /// Whether lines may be missing.
     pub fn is_cut(&self) -> bool {
         self.cut
+    }
+
+    /// The bytes of all lines.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Bytes of all lines.
@@ -122,7 +150,7 @@ pub struct Kept {
 impl Kept {
     /// The lines, to be read.
     pub fn lines(&self) -> Lines<'_> {
-        Lines { bytes: &self.bytes, cut: self.cut }
+        Lines { bytes: &self.bytes, cut: self.cut, bare: false }
     }
 
     /// Whether both may be of one head: the same lines, as far as neither was cut.

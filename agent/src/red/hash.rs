@@ -3,11 +3,11 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Builds [`Number`]s.
-pub(super) type ByNumber = BuildHasherDefault<Number>;
+pub type ByNumber = BuildHasherDefault<Number>;
 
 /// Hashes one number of up to 64 bits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Number(u64);
+pub struct Number(u64);
 
 impl Hasher for Number {
     fn finish(&self) -> u64 {

@@ -13,6 +13,8 @@ pub(crate) mod why;
 
 pub mod route;
 
+pub use hash::ByNumber;
+
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
@@ -31,7 +33,6 @@ use crate::metric::histogram::Histogram;
 use crate::metric::snapshot::{Scope, WallTime};
 use crate::protocol::{Authority, Exchange, Fault, Method, Role};
 
-use hash::ByNumber;
 use label::Labels;
 use reach::Reach;
 use route::{Change, Minting, Pattern, RouteId, Rules};
@@ -96,6 +97,15 @@ pub struct Open<'a> {
     pub peer: Peer,
     /// No request is in flight on it.
     pub idle: bool,
+}
+
+/// A route, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// How it reads.
+    pub text: Arc<str>,
+    /// It is told as `url.template`, not as `http.route`.
+    pub template: bool,
 }
 
 /// Where an exchange was counted.
@@ -292,10 +302,14 @@ impl Red {
         }
     }
 
-    /// How a route reads and whether it is told as `url.template`; none for all that has no route.
-    pub fn route(&self, entity: EntityId, role: Role, route: RouteId) -> Option<(Arc<str>, bool)> {
-        let (text, guessed) = self.services.get(&entity)?.route(role, route)?;
-        Some((text, role == Role::Client || (guessed && self.config.guessed_as_template)))
+    /// The route that a path is counted under by now; none for all that has no route.
+    pub fn route(&self, entity: EntityId, role: Role, path: &str) -> Option<Route> {
+        if role == Role::Client && !self.config.guessed_as_template {
+            return None;
+        }
+        let (text, guessed) = self.services.get(&entity)?.route_of(&self.rules, role, path)?;
+        let template = role == Role::Client || (guessed && self.config.guessed_as_template);
+        Some(Route { text, template })
     }
 
     /// What 99 % of a route's exchanges took less than, once there are enough of them to say.

@@ -13,7 +13,7 @@ use crate::protocol::{Exchange, Fault, Method, Role};
 use super::hash::ByNumber;
 use super::label::{self, Labels};
 use super::reach::Reach;
-use super::route::{Change, OTHER, RouteId, Routes};
+use super::route::{Change, OTHER, RouteId, Routes, Rules};
 use super::server::{ServerId, Servers};
 use super::why::Whys;
 
@@ -291,6 +291,21 @@ impl Service {
             Role::Client => &self.client_routes,
         };
         routes.name(route).map(|name| (name.text.clone(), name.guessed))
+    }
+
+    /// How the route of a path reads and whether it was guessed, if it has one.
+    pub(super) fn route_of(
+        &self,
+        rules: &Rules,
+        role: Role,
+        path: &str,
+    ) -> Option<(Arc<str>, bool)> {
+        let routes = match role {
+            Role::Server => &self.server_routes,
+            Role::Client => &self.client_routes,
+        };
+        let name = routes.name(routes.find(rules, path)?)?;
+        Some((name.text.clone(), name.guessed))
     }
 
     /// How long the exchanges of a route took, whatever came of them.

@@ -428,18 +428,19 @@ fn failed_connects_are_counted_by_why_port_and_reach() {
 #[test]
 fn where_the_time_went_is_counted_by_role_and_cause() {
     let account = Account {
-        ran: Nanos(1),
-        queued: Nanos(2),
-        blocked: [3, 0, 4, 0, 0].map(Nanos),
+        ran: Nanos(1024),
+        queued: Nanos(2048),
+        blocked: [3072, 0, 4096, 0, 0].map(Nanos),
         switches: 1,
         ..Account::default()
     };
-    let why = Why { thread: Ok(account), unread: Some(Nanos(5)), ..Why::default() };
+    let unread = [Some(Nanos(5120)), None];
+    let why = Why::that(Ok(account), unread, false);
     let course = Course { answered: Some(Timestamp(9_000)), why, ..Course::default() };
     let mut red = red(Config { why: true, ..Config::default() });
     red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) });
     // A thread that was at others as well says nothing of this one.
-    let shared = Why { thread: Ok(Account { shared: true, ..account }), ..why };
+    let shared = Why::that(Ok(Account { shared: true, ..account }), unread, false);
     let course = Course { why: shared, ..course };
     red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) });
     red.observe(ONE, &exchange(Role::Client, "/a", None));
@@ -479,7 +480,7 @@ fn sample(red: &Red, counted: Counted, span: u8) -> Sample {
     Sample {
         role: Role::Server,
         counted,
-        route: red.route(ONE, Role::Server, counted.route).map(|(text, _)| text),
+        route: red.route(ONE, Role::Server, "/a").map(|route| route.text),
         trace: [1; 16],
         span: [span; 8],
         ended: Timestamp(2_001_000),

@@ -76,7 +76,7 @@ impl Whys {
             add(FIRST_BYTE, answered.since(exchange.begun));
         }
         let why = &course.why;
-        if let Ok(account) = &why.thread
+        if let Ok(account) = why.thread()
             && !account.shared
         {
             add(CPU, account.ran);
@@ -90,8 +90,8 @@ impl Whys {
                 }
             }
         }
-        let accept = if why.unseen_accept { FIRST_READ } else { ACCEPT };
-        for (kind, time) in [(accept, why.unaccepted), (RECEIVE, why.unread)] {
+        let accept = if why.is_unseen_accept() { FIRST_READ } else { ACCEPT };
+        for (kind, time) in [(accept, why.unaccepted()), (RECEIVE, why.unread())] {
             if let Some(time) = time {
                 add(kind, time);
             }

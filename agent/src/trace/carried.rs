@@ -22,7 +22,7 @@ use super::ids::{SpanId, TraceId};
 use super::pending::Pending;
 use super::window::{At, Window};
 use crate::event::{ConnId, Nanos, Timestamp};
-use crate::protocol::Role;
+use crate::protocol::{Exchange, Role};
 
 /// Requests in flight that are remembered.
 const MOST: usize = 65_536;
@@ -67,11 +67,12 @@ impl Carried {
         };
         let of = (ConnId(record.conn), record.position);
         if let Some(at) = self.bare.remove(&of)
-            && let Some(pending) = window.get_mut(at)
-            && pending.role == role
+            && window.get(at).is_some_and(|pending| pending.role == role)
         {
-            pending.carried = Some(Ids { trace, span });
-            self.add(at, pending);
+            window.name(at, Ids { trace, span });
+            if let Some(pending) = window.get(at) {
+                self.add(at, pending);
+            }
             return;
         }
         if self.flying.len() >= MOST {
@@ -82,17 +83,17 @@ impl Carried {
     }
 
     /// What went or came with an exchange that has ended.
-    pub(super) fn take(&mut self, pending: &Pending) -> Option<Ids> {
+    pub(super) fn take(&mut self, exchange: &Exchange<'_>) -> Option<Ids> {
         if self.flying.is_empty() {
             return None;
         }
-        let (_, role, ids) = self.flying.remove(&(pending.conn, pending.position?))?;
-        (role == pending.role).then_some(ids)
+        let (_, role, ids) = self.flying.remove(&(exchange.conn, exchange.position?))?;
+        (role == exchange.role).then_some(ids)
     }
 
     /// One comes into the window.
     pub(super) fn add(&mut self, at: At, pending: &Pending) {
-        let Some(Ids { span, .. }) = pending.carried else {
+        let Some(Ids { span, .. }) = pending.carried() else {
             self.bare.extend(pending.position.map(|position| ((pending.conn, position), at)));
             return;
         };
@@ -103,7 +104,7 @@ impl Carried {
 
     /// The same exchange at the other end.
     pub(super) fn mate(&self, pending: &Pending) -> Option<At> {
-        let [client, server] = *self.ends.get(&pending.carried?.span)?;
+        let [client, server] = *self.ends.get(&pending.carried()?.span)?;
         match pending.role {
             Role::Client => server,
             Role::Server => client,
@@ -112,7 +113,7 @@ impl Carried {
 
     /// One has left the window.
     pub(super) fn remove(&mut self, at: At, pending: &Pending) {
-        let Some(Ids { span, .. }) = pending.carried else {
+        let Some(Ids { span, .. }) = pending.carried() else {
             if let Some(position) = pending.position {
                 self.bare.remove(&(pending.conn, position));
             }
@@ -147,7 +148,7 @@ fn end(role: Role) -> usize {
 pub(super) fn trace<'a>(mut members: impl Iterator<Item = &'a Pending>) -> Option<TraceId> {
     let mut sent = None;
     let came = members.find_map(|pending| {
-        let ids = pending.carried.filter(|_| !hides(pending))?;
+        let ids = pending.carried().filter(|_| !hides(pending))?;
         if pending.role == Role::Client {
             sent.get_or_insert(ids.trace);
             return None;
@@ -159,11 +160,11 @@ pub(super) fn trace<'a>(mut members: impl Iterator<Item = &'a Pending>) -> Optio
 
 /// The trace of an exchange by what was carried with it alone.
 pub(super) fn apart(pending: &Pending) -> Option<TraceId> {
-    let known = pending.context.is_none() && !hides(pending);
-    pending.carried.filter(|_| known).map(|ids| ids.trace)
+    let known = pending.context().is_none() && !hides(pending);
+    pending.carried().filter(|_| known).map(|ids| ids.trace)
 }
 
 /// Whether a server's head may name a trace that was not seen.
 pub(super) fn hides(pending: &Pending) -> bool {
-    pending.role == Role::Server && pending.cut && pending.context.is_none()
+    pending.role == Role::Server && pending.head.is_cut() && pending.context().is_none()
 }

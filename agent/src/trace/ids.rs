@@ -32,30 +32,44 @@ impl fmt::Display for SpanId {
 /// xoshiro256++ (Blackman and Vigna): fast, equidistributed, and not secret. Whoever sees ids could
 /// foretell the next ones, which gains them nothing: ids are no credentials.
 #[derive(Clone, Debug)]
-pub struct Ids([u64; 4]);
+pub struct Ids {
+    state: [u64; 4],
+    /// What [`Ids::number`] begins with.
+    key: u64,
+}
 
 impl Ids {
     /// A generator that begins at `seed`; one of only zeroes would stay there, so it is another.
     pub fn new(seed: [u64; 4]) -> Self {
-        Self(if seed == [0; 4] { [0x9e37_79b9_7f4a_7c15, 1, 2, 3] } else { seed })
+        let state = if seed == [0; 4] { [0x9e37_79b9_7f4a_7c15, 1, 2, 3] } else { seed };
+        Self { state, key: state[0] ^ state[2].rotate_left(32) }
     }
 
     fn next(&mut self) -> u64 {
-        let [a, b, c, d] = self.0;
+        let [a, b, c, d] = self.state;
         let shifted = b << 17;
         let out = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
         let (mut c, mut d) = (c ^ a, d ^ b);
         let (b, a) = (b ^ c, a ^ d);
         c ^= shifted;
         d = d.rotate_left(45);
-        self.0 = [a, b, c, d];
+        self.state = [a, b, c, d];
         out
     }
 
-    /// An id for a new trace.
-    pub fn trace(&mut self) -> TraceId {
+    /// 56 random bits that are always the same for the same `place`: splitmix64 (Steele, Lea, Flood).
+    pub fn number(&self, place: u64) -> u64 {
+        let mut mixed = self.key.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) >> 8
+    }
+
+    /// An id for a new trace, of this randomness.
+    pub fn trace(&mut self, randomness: u64) -> TraceId {
         loop {
-            let id = (u128::from(self.next()) << 64) | u128::from(self.next());
+            let random = (u128::from(self.next()) << 64) | u128::from(self.next() & 0xff << 56);
+            let id = random | u128::from(randomness & 0x00ff_ffff_ffff_ffff);
             if id != 0 {
                 return TraceId(id.to_be_bytes());
             }
@@ -91,8 +105,8 @@ mod tests {
     fn ids_differ_and_their_bits_are_even() {
         let mut ids = Ids::new([0; 4]);
         let (mut seen, mut ones) = (BTreeSet::new(), [0_u32; 56]);
-        for _ in 0..10_000 {
-            let id = ids.trace();
+        for place in 0..10_000 {
+            let id = ids.trace(ids.number(place));
             assert!(seen.insert(id));
             for (bit, count) in ones.iter_mut().enumerate() {
                 *count += u32::from(id.randomness() >> bit & 1 == 1);

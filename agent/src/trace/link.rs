@@ -19,6 +19,7 @@
 //! then both fit and none is joined.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use agent_common::record;
 
@@ -28,19 +29,27 @@ use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::host::Translations;
 use crate::host::conntrack::{Dialled, Taken};
 use crate::protocol::Role;
+use crate::red::ByNumber;
 
 /// Unix sockets that are remembered.
 const JOINTS: usize = 65_536;
+/// Between two looks for what can be forgotten.
+const LOOK_AGAIN: Nanos = Nanos(1_000_000_000);
 /// Exchanges of one connection that are looked at for one of the other end.
 const LOOK: usize = 16;
 
-/// What both ends of a connection have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Ports {
-    /// Both ports.
-    Tcp { client: u16, server: u16 },
-    /// What the kernel side made of both sockets.
-    Unix(u64),
+/// What both ends of a connection have in common: both ports, or what the kernel side made of both Unix
+/// sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ports {
+    unix: bool,
+    number: u64,
+}
+
+impl Hash for Ports {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number ^ u64::from(self.unix));
+    }
 }
 
 impl Ports {
@@ -48,15 +57,19 @@ impl Ports {
     fn of(pending: &Pending) -> Option<Self> {
         let Peer { port, local_port, address } = pending.peer;
         if (port == 0 && local_port == 0) || address == [0; 16] {
-            return pending.joint.map(Self::Unix);
+            return pending.joint().map(|number| Self { unix: true, number });
         }
-        if let Some(taken) = pending.taken {
-            return Some(Self::Tcp { client: taken.port, server: taken.at });
+        if let Some(taken) = pending.taken() {
+            return Some(Self::tcp(taken.port, taken.at));
         }
         Some(match pending.role {
-            Role::Client => Self::Tcp { client: local_port, server: port },
-            Role::Server => Self::Tcp { client: port, server: local_port },
+            Role::Client => Self::tcp(local_port, port),
+            Role::Server => Self::tcp(port, local_port),
         })
+    }
+
+    fn tcp(client: u16, server: u16) -> Self {
+        Self { unix: false, number: u64::from(client) << 16 | u64::from(server) }
     }
 }
 
@@ -66,7 +79,7 @@ struct End {
     conn: ConnId,
     role: Role,
     loopback: bool,
-    /// Its exchanges in the window, oldest first.
+    /// Its exchanges in the window, oldest first; before them some that have left it already.
     waiting: VecDeque<At>,
     /// When the last of its exchanges had ended.
     ended: Timestamp,
@@ -80,6 +93,15 @@ struct End {
     dialled: Option<Dialled>,
     /// Nobody has looked yet whether it is translated.
     unasked: bool,
+}
+
+impl End {
+    /// Nothing before `first` is in the window any more.
+    fn trim(&mut self, first: At) {
+        while self.waiting.front().is_some_and(|at| *at < first) {
+            self.waiting.pop_front();
+        }
+    }
 }
 
 /// What was found at the other end.
@@ -147,11 +169,13 @@ impl Missing {
 /// The ends of all connections that have exchanges in the window, or had a while ago.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    ends: HashMap<Ports, Vec<End>>,
+    ends: HashMap<Ports, Vec<End>, ByNumber>,
     /// Connections of clients that the server sees differently.
     taken: HashMap<ConnId, Taken>,
     /// Unix sockets, and when they were last used.
     joints: HashMap<ConnId, (u64, Timestamp)>,
+    /// When to look for what can be forgotten.
+    due: Timestamp,
 }
 
 impl Links {
@@ -164,13 +188,24 @@ impl Links {
 
     /// Takes note of one that comes into the window at `at`. Gives when the one before it on its
     /// connection had ended.
-    pub(super) fn add(&mut self, at: At, pending: &mut Pending, now: Timestamp) -> Timestamp {
-        if pending.role == Role::Client && !self.taken.is_empty() {
-            pending.taken = self.taken.get(&pending.conn).copied();
+    pub(super) fn add(
+        &mut self,
+        at: At,
+        pending: &mut Pending,
+        now: Timestamp,
+        first: At,
+    ) -> Timestamp {
+        if pending.role == Role::Client
+            && !self.taken.is_empty()
+            && let Some(taken) = self.taken.get(&pending.conn)
+        {
+            pending.rare_mut().taken = Some(*taken);
         }
-        if let Some((key, used)) = self.joints.get_mut(&pending.conn) {
+        if !self.joints.is_empty()
+            && let Some((key, used)) = self.joints.get_mut(&pending.conn)
+        {
             *used = (*used).max(now);
-            pending.joint = Some(*key);
+            pending.rare_mut().joint = Some(*key);
         }
         let pending = &*pending;
         let Some(ports) = Ports::of(pending) else {
@@ -190,11 +225,12 @@ impl Links {
                 other: None,
                 pid: pending.pid,
                 dialled: dialled(pending),
-                unasked: pending.taken.is_none(),
+                unasked: pending.taken().is_none(),
             });
             ends.len() - 1
         });
         let Some(end) = ends.get_mut(place) else { return Timestamp::default() };
+        end.trim(first);
         end.waiting.push_back(at);
         end.used = now;
         let before = end.ended;
@@ -236,13 +272,13 @@ impl Links {
         for (mut end, taken) in moved {
             for at in &end.waiting {
                 if let Some(pending) = window.get_mut(*at) {
-                    pending.taken = Some(taken);
+                    pending.rare_mut().taken = Some(taken);
                 }
             }
             self.taken.insert(end.conn, taken);
             end.dialled = None;
             end.loopback = loops(taken.client);
-            let ports = Ports::Tcp { client: taken.port, server: taken.at };
+            let ports = Ports::tcp(taken.port, taken.at);
             self.ends.entry(ports).or_default().push(end);
         }
     }
@@ -325,21 +361,16 @@ impl Links {
         Ok(other)
     }
 
-    /// One has left the window.
-    pub(super) fn remove(&mut self, at: At, pending: &Pending) {
-        let Some(ports) = Ports::of(pending) else { return };
-        let Some(ends) = self.ends.get_mut(&ports) else { return };
-        let mut ends = ends.iter_mut();
-        if let Some(end) = ends.find(|end| end.conn == pending.conn && end.role == pending.role)
-            && let Ok(place) = end.waiting.binary_search(&at)
-        {
-            end.waiting.remove(place);
-        }
-    }
-
     /// Forgets connections that nothing was heard of for so long.
-    pub(super) fn forget(&mut self, now: Timestamp, after: Nanos) {
+    pub(super) fn forget(&mut self, now: Timestamp, after: Nanos, first: At) {
+        if now < self.due {
+            return;
+        }
+        self.due = Timestamp(now.0.saturating_add(LOOK_AGAIN.0));
         self.ends.retain(|_, ends| {
+            for end in ends.iter_mut() {
+                end.trim(first);
+            }
             ends.retain(|end| !end.waiting.is_empty() || now.since(end.used) < after);
             !ends.is_empty()
         });
@@ -372,7 +403,7 @@ fn fitting(ends: &[End], window: &Window, one: &Pending) -> Vec<At> {
                 Role::Client => (one, other),
                 Role::Server => (other, one),
             };
-            if fits(client, server) {
+            if fits(window, client, server) {
                 found.push(*at);
             }
         }
@@ -380,30 +411,25 @@ fn fitting(ends: &[End], window: &Window, one: &Pending) -> Vec<At> {
     found
 }
 
-fn fits(client: &Pending, server: &Pending) -> bool {
+fn fits(window: &Window, client: &Pending, server: &Pending) -> bool {
     let in_time =
         server.begun > client.before && server.begun < client.ended && server.ended > client.begun;
     let status = match (client.status, server.status) {
         (Some(client), Some(server)) => client == server,
         _ => true,
     };
-    let trace = match (&client.context, &server.context) {
+    let trace = match (client.context(), server.context()) {
         (Some(client), Some(server)) => client == server,
         _ => true,
     };
-    let seen = client.taken.is_none_or(|taken| taken.client == server.peer.address);
-    in_time
-        && seen
-        && status
-        && trace
-        && client.method == server.method
-        && client.path == server.path
-        && client.lines.agrees(&server.lines)
+    let seen = client.taken().is_none_or(|taken| taken.client == server.peer.address);
+    let plain = in_time && seen && status && trace && client.method == server.method;
+    plain && window.alike(client, server)
 }
 
 /// Whether the connection is on loopback, as the server sees it.
 fn is_loopback(pending: &Pending) -> bool {
-    loops(pending.taken.map_or(pending.peer.address, |taken| taken.client))
+    loops(pending.taken().map_or(pending.peer.address, |taken| taken.client))
 }
 
 fn loops(address: [u8; 16]) -> bool {
@@ -413,6 +439,6 @@ fn loops(address: [u8; 16]) -> bool {
 /// What a client has dialled that may be translated.
 fn dialled(pending: &Pending) -> Option<Dialled> {
     let Peer { address, port, local_port } = pending.peer;
-    let may = pending.role == Role::Client && pending.taken.is_none();
+    let may = pending.role == Role::Client && pending.taken().is_none();
     (may && address != [0; 16]).then_some(Dialled { port: local_port, address, to: port })
 }

@@ -17,7 +17,7 @@ use super::link::Missing;
 use super::pending::{Pending, Subject};
 use super::sampling::{self, Left, Traits};
 use super::span::{self, By, Standing};
-use super::{Trace, count_at};
+use super::{Counts, Trace, count_at};
 use crate::entity::EntityId;
 use crate::event::{ConnId, Nanos, Timestamp};
 use crate::protocol::{Exchange, Fault, Role};
@@ -65,7 +65,7 @@ impl Hanging {
 
 impl Trace {
     /// A request is not over at `exchange.ended`. If it has taken very long, that is told, once.
-    pub fn in_flight(&mut self, entity: EntityId, exchange: &Exchange<'_>) {
+    pub fn in_flight(&mut self, entity: EntityId, exchange: &Exchange<'_>, counts: &dyn Counts) {
         let now = exchange.ended;
         let took = now.since(exchange.begun);
         if !self.config.sampler.tail || took < self.config.hanging {
@@ -80,25 +80,25 @@ impl Trace {
         if self.hanging.told.len() >= HANGING {
             return count_at(&mut self.counters.left, Left::Untaken as usize);
         }
-        let mut pending = self.open(entity, exchange, Subject::Hanging);
-        pending.since = self.now;
-        let trace = pending.context.as_ref().map(|context| context.trace);
-        let trace = trace.unwrap_or_else(|| self.ids.trace());
-        let report = self.tell(&pending, trace);
+        let pending = self.open(entity, exchange, Subject::Hanging);
+        let trace = pending.context().map(|context| context.trace);
+        let number = self.ids.number(exchange.begun.0);
+        let trace = trace.unwrap_or_else(|| self.ids.trace(number));
+        let report = self.tell(&pending, trace, counts);
         self.hanging.told.insert(key(exchange), (report.map(|id| (trace, id)), now));
     }
 
     /// Keeps a span of its own, if there is room; gives its id.
-    fn tell(&mut self, pending: &Pending, trace: TraceId) -> Option<SpanId> {
+    fn tell(&mut self, pending: &Pending, trace: TraceId, counts: &dyn Counts) -> Option<SpanId> {
         let traits = Traits { open: true, ..Traits::default() };
-        let contexts = pending.context.iter();
-        let judged = sampling::judge(&self.config.sampler, trace, traits, contexts);
+        let contexts = pending.context().into_iter();
+        let judged = sampling::judge(&self.config.sampler, trace.randomness(), traits, contexts);
         let services = std::iter::once(pending.entity);
         let judged = judged.and_then(|judged| {
             if self.kept.len() >= self.config.untaken {
                 return Err(Left::Untaken);
             }
-            self.budget.take(pending.since, &judged, services).map(|_| judged)
+            self.budget.take(self.now, &judged, services, 1.0).map(|_| judged)
         });
         let judged = match judged {
             Ok(judged) => judged,
@@ -108,7 +108,7 @@ impl Trace {
             }
         };
         count_at(&mut self.counters.kept, judged.why as usize);
-        let context = pending.context.as_ref();
+        let context = pending.context();
         let parent =
             context.map(|context| (context.parent, By::Context)).ok_or(Missing::Unfinished);
         match parent {
@@ -117,32 +117,44 @@ impl Trace {
         }
         let id = self.ids.span();
         let standing = Standing { trace, id, parent, why: judged.why, threshold: None };
-        self.kept.push(span::span(pending, &standing, &self.config.told));
+        let head = self.window.read(pending);
+        let route = counts.route(pending.entity, pending.role, head.path);
+        self.kept.push(span::span(pending, &head, route.as_ref(), &standing, &self.config.told));
         Some(id)
     }
 
     /// A request is not over, and nothing more will be seen of it.
-    pub fn unfinished(&mut self, entity: EntityId, exchange: &Exchange<'_>) {
+    pub fn unfinished(&mut self, entity: EntityId, exchange: &Exchange<'_>, counts: &dyn Counts) {
         self.counters.seen += 1;
         self.now = self.now.max(exchange.ended);
         let mut pending = self.open(entity, exchange, Subject::Unfinished);
-        pending.report = self.hanging.ended(exchange);
-        self.wait(pending);
+        if let Some(report) = self.hanging.ended(exchange) {
+            pending.rare_mut().report = Some(report);
+        }
+        self.wait(pending, counts);
     }
 
     /// A connect came to nothing.
-    pub fn connect_failed(&mut self, entity: EntityId, failed: &ConnectFailed, fault: Fault) {
+    pub fn connect_failed(
+        &mut self,
+        entity: EntityId,
+        failed: &ConnectFailed,
+        fault: Fault,
+        counts: &dyn Counts,
+    ) {
         self.counters.seen += 1;
-        let mut pending = Pending::connect(entity, failed, fault);
+        let head = self.window.headless();
+        let mut pending = Pending::connect(entity, failed, fault, head);
         self.now = self.now.max(pending.ended);
         pending.slow = self.config.slow.is_some_and(|limit| pending.took() >= limit);
-        self.wait(pending);
+        self.wait(pending, counts);
     }
 
-    fn open(&self, entity: EntityId, exchange: &Exchange<'_>, subject: Subject) -> Pending {
-        let wanted = &self.config.wanted;
-        let mut pending = Pending::new(entity, exchange, wanted, wanted.bytes);
-        pending.context = super::context::read(&exchange.lines).context;
+    fn open(&mut self, entity: EntityId, exchange: &Exchange<'_>, subject: Subject) -> Pending {
+        let mut pending = Pending::new(entity, exchange, self.window.head(exchange));
+        if let Some(context) = super::context::read(&exchange.lines).context {
+            pending.rare_mut().context = Some(context);
+        }
         pending.subject = subject;
         pending
     }

@@ -1,28 +1,19 @@
 //! An exchange that waits in the window: what its span will be made of.
 
-use std::sync::Arc;
-
 use agent_common::record::ConnectFailed;
 
+use super::admission::Halves;
 use super::carried::Ids;
 use super::context::Context;
+use super::heads::Place;
 use super::ids::{SpanId, TraceId};
 use super::link::Missing;
 use super::open::Report;
 use crate::entity::EntityId;
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::host::conntrack::Taken;
-use crate::protocol::{Authority, Course, Exchange, Fault, Kept, Method, Role, Version, Wanted};
-use crate::red::{Counted, Sample};
-
-/// The route of an exchange, as it was counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// How it reads.
-    pub text: Arc<str>,
-    /// It is told as `url.template`, not as `http.route`.
-    pub template: bool,
-}
+use crate::protocol::{Course, Exchange, Fault, Method, Role, Version};
+use crate::red::{Counted, Route, Sample};
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +28,7 @@ pub(super) enum Subject {
     Connect,
 }
 
-/// An exchange, kept.
+/// An exchange, kept. Nearly all of them are never looked at again: small, and what few have stands apart.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) subject: Subject,
@@ -49,54 +40,53 @@ pub(super) struct Pending {
     pub(super) version: Option<Version>,
     pub(super) status: Option<u16>,
     pub(super) fault: Option<Fault>,
+    pub(super) error: bool,
+    pub(super) slow: bool,
+    /// Why it can be joined with none, once that is known.
+    pub(super) refused: Option<Missing>,
     pub(super) begun: Timestamp,
     pub(super) ended: Timestamp,
+    /// When the exchange before it on its connection had ended.
+    pub(super) before: Timestamp,
     pub(super) request_body: u64,
     pub(super) response_body: u64,
     pub(super) peer: Peer,
+    pub(super) position: Option<u64>,
+    pub(super) course: Course,
+    /// Where its head is.
+    pub(super) head: Place,
+    /// Where it was counted.
+    pub(super) counted: Counted,
+    /// Of what share of all it is.
+    pub(super) share: Halves,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few exchanges have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rare {
+    pub(super) context: Option<Context>,
+    /// What went or came with it in a TCP option.
+    pub(super) carried: Option<Ids>,
     /// A Unix socket's: what it has in common with its other end.
     pub(super) joint: Option<u64>,
     /// A client's: how the server sees the connection, where that is not the same.
     pub(super) taken: Option<Taken>,
-    pub(super) position: Option<u64>,
-    pub(super) course: Course,
-    pub(super) path: Box<str>,
-    pub(super) host: Option<(Box<str>, Option<u16>)>,
-    pub(super) lines: Kept,
-    pub(super) route: Option<Route>,
-    /// Where it was counted.
-    pub(super) counted: Counted,
-    pub(super) context: Option<Context>,
-    /// What went or came with it in a TCP option.
-    pub(super) carried: Option<Ids>,
-    /// Its head was not seen whole.
-    pub(super) cut: bool,
-    pub(super) error: bool,
-    pub(super) slow: bool,
     /// What told of it while it hung.
     pub(super) report: Option<Report>,
-    /// Why it can be joined with none, once that is known.
-    pub(super) refused: Option<Missing>,
-    /// When the exchange before it on its connection had ended.
-    pub(super) before: Timestamp,
-    /// When it came into the window.
-    pub(super) since: Timestamp,
 }
 
 impl Pending {
-    pub(super) fn new(
-        entity: EntityId,
-        exchange: &Exchange<'_>,
-        wanted: &Wanted,
-        path: usize,
-    ) -> Self {
+    /// An exchange whose head is kept at `head`.
+    #[inline]
+    pub(super) fn new(entity: EntityId, exchange: &Exchange<'_>, head: Place) -> Self {
         let Exchange {
             conn,
             pid,
             role,
             method,
-            path: whole,
-            authority,
+            path: _,
+            authority: _,
             version,
             status,
             fault,
@@ -105,11 +95,10 @@ impl Pending {
             request_body,
             response_body,
             peer,
-            lines,
+            lines: _,
             position,
             course,
         } = *exchange;
-        let host = authority.map(|Authority { host, port }| (shortened(host, path).into(), port));
         Self {
             subject: Subject::Request,
             entity,
@@ -120,68 +109,57 @@ impl Pending {
             version,
             status,
             fault,
+            error: false,
+            slow: false,
+            refused: None,
             begun,
             ended,
+            before: Timestamp::default(),
             request_body,
             response_body,
             peer,
-            joint: None,
-            taken: None,
             position,
             course,
-            path: shortened(whole, path).into(),
-            host,
-            lines: lines.kept(wanted),
-            route: None,
+            head,
             counted: Counted::NOWHERE,
-            context: None,
-            carried: None,
-            cut: false,
-            error: false,
-            slow: false,
-            report: None,
-            refused: None,
-            before: Timestamp::default(),
-            since: Timestamp::default(),
+            share: Halves::WHOLE,
+            rare: None,
         }
     }
 
     /// A connect that came to nothing, and has no other end to be joined with.
-    pub(super) fn connect(entity: EntityId, failed: &ConnectFailed, fault: Fault) -> Self {
+    pub(super) fn connect(
+        entity: EntityId,
+        failed: &ConnectFailed,
+        fault: Fault,
+        head: Place,
+    ) -> Self {
         let begun = Timestamp(failed.begun);
         Self {
             subject: Subject::Connect,
             entity,
             conn: ConnId::default(),
             pid: Pid(failed.tgid),
-            taken: None,
             role: Role::Client,
             method: Method::Other,
             version: None,
             status: None,
             fault: Some(fault),
+            error: true,
+            slow: false,
+            refused: Some(Missing::Cause),
             begun,
             ended: Timestamp(failed.time).max(begun),
+            before: Timestamp::default(),
             request_body: 0,
             response_body: 0,
             peer: failed.peer,
             position: None,
             course: Course::default(),
-            path: "".into(),
-            host: None,
-            lines: Kept::default(),
-            route: None,
+            head,
             counted: Counted::NOWHERE,
-            context: None,
-            carried: None,
-            joint: None,
-            cut: false,
-            error: true,
-            slow: false,
-            report: None,
-            refused: Some(Missing::Cause),
-            before: Timestamp::default(),
-            since: Timestamp::default(),
+            share: Halves::WHOLE,
+            rare: None,
         }
     }
 
@@ -190,12 +168,51 @@ impl Pending {
         self.ended.since(self.begun)
     }
 
+    /// What few exchanges have, to be filled in.
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn rare<T>(&self, read: impl FnOnce(&Rare) -> Option<T>) -> Option<T> {
+        self.rare.as_deref().and_then(read)
+    }
+
+    pub(super) fn context(&self) -> Option<&Context> {
+        self.rare.as_deref()?.context.as_ref()
+    }
+
+    pub(super) fn carried(&self) -> Option<Ids> {
+        self.rare(|rare| rare.carried)
+    }
+
+    pub(super) fn joint(&self) -> Option<u64> {
+        self.rare(|rare| rare.joint)
+    }
+
+    pub(super) fn taken(&self) -> Option<Taken> {
+        self.rare(|rare| rare.taken)
+    }
+
+    pub(super) fn report(&self) -> Option<Report> {
+        self.rare(|rare| rare.report)
+    }
+
+    /// It is one, not only an attempt at a connection.
+    pub(super) fn is_exchange(&self) -> bool {
+        self.subject != Subject::Connect
+    }
+
+    /// It is to be kept for what it is, whatever the share.
+    pub(super) fn is_worth(&self) -> bool {
+        self.error || self.slow || self.subject == Subject::Unfinished
+    }
+
     /// What of its span can stand for what was counted.
-    pub(super) fn sample(&self, trace: TraceId, span: SpanId) -> Sample {
+    pub(super) fn sample(&self, route: Option<&Route>, trace: TraceId, span: SpanId) -> Sample {
         Sample {
             role: self.role,
             counted: self.counted,
-            route: self.route.as_ref().map(|route| route.text.clone()),
+            route: route.map(|route| route.text.clone()),
             trace: trace.0,
             span: span.0,
             ended: self.ended,
@@ -205,13 +222,10 @@ impl Pending {
 
     /// Bytes of memory it takes.
     pub(super) fn weight(&self) -> usize {
-        let host = self.host.as_ref().map_or(0, |(host, _)| host.len());
-        let state = self.context.as_ref().map_or(0, |context| context.state.weight());
-        size_of::<Self>() + self.path.len() + host + self.lines.weight() + state
+        let rare = self.rare.as_deref().map_or(0, |rare| {
+            let state = rare.context.as_ref().map_or(0, |context| context.state.weight());
+            size_of::<Rare>() + state
+        });
+        size_of::<Self>() + self.head.weight() + rare
     }
-}
-
-/// The first bytes of a text, not ending inside a character.
-fn shortened(text: &str, most: usize) -> &str {
-    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }

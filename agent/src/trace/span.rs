@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use agent_common::schedule::Cause;
 
 use super::context::Context;
+use super::heads::Head;
 use super::ids::{SpanId, TraceId};
 use super::link::Missing;
 use super::pending::{Pending, Subject};
@@ -15,7 +16,7 @@ use crate::event::{Nanos, Peer, Timestamp};
 use crate::metric::key::{self, Key};
 use crate::metric::snapshot::{Attribute, Value};
 use crate::protocol::{Course, Lines, Method, Role};
-use crate::red::label;
+use crate::red::{Route, label};
 
 /// The longest name that DNS allows.
 const MAX_NAME: usize = 253;
@@ -115,16 +116,21 @@ impl By {
 }
 
 /// Makes the span of an exchange.
-pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span {
+pub(super) fn span(
+    pending: &Pending,
+    head: &Head<'_>,
+    route: Option<&Route>,
+    standing: &Standing,
+    told: &Told,
+) -> Span {
     let Standing { trace, id, parent, why, threshold } = *standing;
-    let lines = pending.lines.lines();
     let mut all = Attributes(Vec::with_capacity(24));
     if pending.subject == Subject::Connect {
         all.connect(pending);
     } else {
-        all.request(pending, &lines, told);
+        all.request(pending, head, route, told);
         all.answer(pending);
-        all.places(pending, &lines);
+        all.places(pending, head);
         all.why(pending);
     }
     match pending.subject {
@@ -138,7 +144,7 @@ pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span 
     }
     all.fixed(key::STETH_SAMPLING_REASON, why.name());
     all.0.sort_by_key(|(key, _)| *key);
-    let state = pending.context.as_ref().map(|context: &Context| context.state.clone());
+    let state = pending.context().map(|context: &Context| context.state.clone());
     let kind = match (pending.subject, pending.role) {
         (Subject::Hanging, _) => Kind::Internal,
         (_, Role::Server) => Kind::Server,
@@ -155,17 +161,17 @@ pub(super) fn span(pending: &Pending, standing: &Standing, told: &Told) -> Span 
         id,
         parent: parent.ok().map(|(parent, _)| parent),
         state: state.unwrap_or_default().told(threshold),
-        name: name(pending),
+        name: name(pending, route),
         begun: pending.begun,
         ended: pending.ended,
         error: pending.error,
-        link: pending.report,
+        link: pending.report(),
         attributes: all.0,
     }
 }
 
 /// `{method} {route}`; the path is never in it.
-fn name(pending: &Pending) -> String {
+fn name(pending: &Pending, route: Option<&Route>) -> String {
     if pending.subject == Subject::Connect {
         return "connect".to_owned();
     }
@@ -173,7 +179,7 @@ fn name(pending: &Pending) -> String {
         Method::Other => "HTTP",
         known => label::method(known),
     };
-    match &pending.route {
+    match route {
         Some(route) => format!("{method} {}", route.text),
         None => method.to_owned(),
     }
@@ -194,7 +200,8 @@ impl Attributes {
         self.0.push((key, Value::Int(i64::try_from(number).unwrap_or(i64::MAX))));
     }
 
-    fn request(&mut self, pending: &Pending, lines: &Lines<'_>, told: &Told) {
+    fn request(&mut self, pending: &Pending, head: &Head<'_>, route: Option<&Route>, told: &Told) {
+        let lines = &head.lines;
         self.fixed(key::HTTP_REQUEST_METHOD, label::method(pending.method));
         if pending.method == Method::Other
             && let Some(method) = lines.method()
@@ -202,11 +209,11 @@ impl Attributes {
             let short: String = method.chars().take(32).collect();
             self.text(key::HTTP_REQUEST_METHOD_ORIGINAL, &redact::tidy(short.as_bytes()));
         }
-        if let Some(route) = &pending.route {
+        if let Some(route) = route {
             let key = if route.template { key::URL_TEMPLATE } else { key::HTTP_ROUTE };
             self.0.push((key, Value::Text(route.text.clone())));
         }
-        let path = redact::tidy(pending.path.as_bytes());
+        let path = redact::tidy(head.path.as_bytes());
         let query = lines.query().map(|query| redact::query(query, &told.query));
         let scheme = scheme(pending.role, lines);
         self.fixed(key::URL_SCHEME, scheme);
@@ -218,7 +225,7 @@ impl Attributes {
                 }
             }
             Role::Client => {
-                let (host, port) = place(pending, scheme);
+                let (host, port) = place(pending, head, scheme);
                 // IPv6 addresses stand in brackets.
                 let host = if host.contains(':') { format!("[{host}]") } else { host };
                 let port = if port == 80 { String::new() } else { format!(":{port}") };
@@ -286,16 +293,16 @@ impl Attributes {
             self.seconds(key::STETH_WHY_FIRST_BYTE, answered.since(pending.begun));
             self.seconds(key::STETH_WHY_LAST_BYTE, pending.ended.since(pending.begun));
         }
-        if let Some(time) = why.unaccepted {
+        if let Some(time) = why.unaccepted() {
             self.seconds(key::STETH_WHY_ACCEPT_QUEUE, time);
-            if why.unseen_accept {
+            if why.is_unseen_accept() {
                 self.0.push((key::STETH_WHY_ACCEPT_UNSEEN, Value::Bool(true)));
             }
         }
-        if let Some(time) = why.unread {
+        if let Some(time) = why.unread() {
             self.seconds(key::STETH_WHY_RECEIVE_QUEUE, time);
         }
-        match &why.thread {
+        match why.thread() {
             Ok(account) => {
                 self.seconds(key::STETH_WHY_CPU, account.ran);
                 self.seconds(key::STETH_WHY_RUN_QUEUE, account.queued);
@@ -317,14 +324,15 @@ impl Attributes {
         }
     }
 
-    fn places(&mut self, pending: &Pending, lines: &Lines<'_>) {
+    fn places(&mut self, pending: &Pending, head: &Head<'_>) {
+        let lines = &head.lines;
         let peer = address(&pending.peer);
         if let Some(peer) = &peer {
             self.text(key::NETWORK_PEER_ADDRESS, peer);
             self.number(key::NETWORK_PEER_PORT, pending.peer.port.into());
         }
-        if pending.role == Role::Client || pending.host.is_some() {
-            let (host, port) = place(pending, scheme(pending.role, lines));
+        if pending.role == Role::Client || head.host.is_some() {
+            let (host, port) = place(pending, head, scheme(pending.role, lines));
             self.text(key::SERVER_ADDRESS, &host);
             self.number(key::SERVER_PORT, port.into());
         }
@@ -347,9 +355,9 @@ const fn blocked(cause: Cause) -> Key {
 }
 
 /// Where a request was sent, by its own word, else by the connection.
-fn place(pending: &Pending, scheme: &str) -> (String, u16) {
+fn place(pending: &Pending, head: &Head<'_>, scheme: &str) -> (String, u16) {
     let default = if scheme == "https" { 443 } else { 80 };
-    match &pending.host {
+    match head.host {
         Some((host, port)) => {
             let short: String = host.chars().take(MAX_NAME).collect();
             (redact::tidy(short.as_bytes()), port.unwrap_or(default))

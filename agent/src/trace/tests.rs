@@ -17,7 +17,8 @@ use crate::metric::key::{self, Key};
 use crate::metric::snapshot::{Value, WallTime};
 use crate::protocol::{Authority, Course, Fault, Lines, Method, Version};
 use crate::red::{self, Red};
-use sampling::{Parent, Threshold};
+use ids::{SpanId, TraceId};
+use sampling::Threshold;
 
 /// Everything is kept and nothing is bounded that a test does not bound.
 pub(super) fn config() -> Config {
@@ -25,6 +26,7 @@ pub(super) fn config() -> Config {
         sampler: Sampler { threshold: Threshold::ALL, parent: Parent::Keeps, tail: true },
         slow: None,
         hanging: Nanos(1_000_000),
+        rate: 1_000_000,
         per_service: 1_000_000,
         total: 1_000_000,
         hold: Nanos(1_000),
@@ -98,25 +100,41 @@ pub(super) fn with(mut ask: Ask, headers: &str) -> Ask {
 }
 
 pub(super) fn tell(trace: &mut Trace, ask: &Ask) {
-    tell_with(trace, ask, Some("/items/{id}"), None);
+    tell_with(trace, ask, &COUNTS);
 }
 
 impl Ask {
-    /// As it waits in the window.
-    pub(in crate::trace) fn pending(&self) -> Pending {
-        let wanted = Wanted { bytes: 64, more: &[] };
-        Pending::new(EntityId(self.entity), &exchange(self), &wanted, 64)
+    /// As it waits in a window.
+    pub(in crate::trace) fn pending(&self, window: &mut Window) -> Pending {
+        let exchange = exchange(self);
+        Pending::new(EntityId(self.entity), &exchange, window.head(&exchange))
     }
 }
 
-fn tell_with(trace: &mut Trace, ask: &Ask, route: Option<&str>, usual: Option<u64>) {
-    let route = route.filter(|_| ask.role == Role::Server);
-    let route = route.map(|text| Route { text: text.into(), template: false });
-    let entity = EntityId(ask.entity);
-    trace.observe(entity, &exchange(ask), (Counted::NOWHERE, route), || usual.map(Nanos));
+/// Who counts: every server's route and every route's usual duration.
+pub(super) struct Said {
+    pub(super) route: Option<&'static str>,
+    pub(super) usual: Option<u64>,
 }
 
-fn exchange(ask: &Ask) -> Exchange<'_> {
+pub(super) const COUNTS: Said = Said { route: Some("/items/{id}"), usual: None };
+
+impl Counts for Said {
+    fn usual(&self, _: EntityId, _: Role, _: RouteId) -> Option<Nanos> {
+        self.usual.map(Nanos)
+    }
+
+    fn route(&self, _: EntityId, role: Role, _: &str) -> Option<Route> {
+        let route = self.route.filter(|_| role == Role::Server)?;
+        Some(Route { text: route.into(), template: false })
+    }
+}
+
+fn tell_with(trace: &mut Trace, ask: &Ask, counts: &Said) {
+    trace.observe(EntityId(ask.entity), &exchange(ask), Counted::NOWHERE, counts);
+}
+
+pub(in crate::trace) fn exchange(ask: &Ask) -> Exchange<'_> {
     let mut words = ask.head.split(' ');
     let method = Method::of(words.next().unwrap_or_default());
     let target = words.next().unwrap_or_default();
@@ -186,7 +204,7 @@ pub(super) fn spans(config: Config, asks: &[Ask]) -> (Vec<Span>, Counters) {
     for ask in asks {
         tell(&mut trace, ask);
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     assert_sums(&trace);
     (trace.take(), *trace.counters())
 }
@@ -230,10 +248,11 @@ fn slow_is_what_is_slower_than_its_own_route() {
     let none = Sampler { threshold: Threshold::NONE, parent: Parent::Keeps, tail: true };
     let mut trace = Trace::new(Config { sampler: none, ..config() });
     for (took, usual) in [(50, None), (50, Some(100)), (100, Some(100)), (101, Some(100))] {
-        trace.usual.clear();
-        tell_with(&mut trace, &served("/", 200, (1000, 1000 + took)), None, usual);
+        trace.usual.forget();
+        let counts = Said { route: None, usual };
+        tell_with(&mut trace, &served("/", 200, (1000, 1000 + took)), &counts);
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     assert_eq!(trace.take().len(), 1);
     assert_sums(&trace);
 }
@@ -251,10 +270,10 @@ fn kept_spans_stand_for_all_that_was_counted() {
         let ask = Ask { conn: 10 + n, ..served("/items/1", status, (n * 100, n * 100 + 10)) };
         // Different ports, so that nothing is one connection.
         tell(&mut trace, &Ask { peer: Peer { port: n as u16, ..ask.peer }, ..ask });
-        trace.tick(Timestamp(n * 100));
+        trace.tick(Timestamp(n * 100), &COUNTS);
         kept.extend(trace.take());
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     kept.extend(trace.take());
     assert_sums(&trace);
     let weight = |span: &Span| {
@@ -301,11 +320,11 @@ fn spans_weighted_give_what_red_counted() {
         }
         tell(&mut trace, &ask);
         if n % EACH == 0 {
-            trace.tick(Timestamp(at));
+            trace.tick(Timestamp(at), &COUNTS);
             kept.extend(trace.take());
         }
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     kept.extend(trace.take());
     assert_sums(&trace);
     let Counters { left, .. } = *trace.counters();
@@ -328,6 +347,56 @@ fn spans_weighted_give_what_red_counted() {
     }
 }
 
+/// More than are looked at: both ends of each request, errors among them.
+#[test]
+fn what_is_looked_at_stands_for_what_is_not() {
+    const SECOND: u64 = 1_000_000_000;
+    const EACH: u64 = 2000;
+    const SECONDS: u64 = 60;
+    let share = Threshold::of_share(0.5);
+    let sampler = Sampler { threshold: share, parent: Parent::Keeps, tail: true };
+    let config = Config { sampler, rate: 500, hold: Nanos(SECOND), ..config() };
+    let mut trace = Trace::new(config);
+    let mut kept = Vec::new();
+    let errors = |n: u64| n.is_multiple_of(100);
+    for n in 0..SECONDS * EACH {
+        let at = n * SECOND / EACH;
+        let status = if errors(n) { 500 } else { 200 };
+        let client = asked("/items/1", status, (at, at + 400_000));
+        let server = served("/items/1", status, (at + 100_000, at + 300_000));
+        let position = n * 100;
+        tell(&mut trace, &Ask { position, ..server });
+        tell(&mut trace, &Ask { position, ..client });
+        if n % EACH == 0 {
+            trace.tick(Timestamp(at), &COUNTS);
+            kept.extend(trace.take());
+        }
+    }
+    trace.finish(&COUNTS);
+    kept.extend(trace.take());
+    assert_sums(&trace);
+    assert!(trace.counters().left[Left::Rate as usize] > SECONDS * EACH);
+    let of = |span: &Span| span.state.strip_prefix("ot=th:").and_then(Threshold::parse).unwrap();
+    for role in [Role::Client, Role::Server] {
+        let of_role = || kept.iter().filter(move |span| span.role == role);
+        let weight = |spans: &mut dyn Iterator<Item = &Span>| -> f64 {
+            spans.map(|span| of(span).adjusted_count()).sum()
+        };
+        let all = weight(&mut of_role());
+        let off = all / (SECONDS * EACH) as f64 - 1.0;
+        assert!(off.abs() < 0.05, "{role:?}: {all}");
+        // No error is passed over, and each is one.
+        let failed = weight(&mut of_role().filter(|span| span.error));
+        assert!((failed - (SECONDS * EACH / 100) as f64).abs() < 1e-9, "{role:?}: {failed}");
+    }
+    // What chance decided is as the ids have it.
+    let whole = kept.iter().filter(|span| of(span).keeps(span.trace.randomness())).count();
+    assert_eq!(whole, kept.len());
+    // And what is looked at are whole traces, but for those at the edges of a slice.
+    let roots = kept.iter().filter(|span| span.role == Role::Server && span.parent.is_none());
+    assert!(roots.count() < 300);
+}
+
 #[test]
 fn the_window_is_bounded_in_bytes_and_in_time_and_nothing_is_uncounted() {
     let mut trace = Trace::new(Config { bytes: 20_000, ..config() });
@@ -338,7 +407,7 @@ fn the_window_is_bounded_in_bytes_and_in_time_and_nothing_is_uncounted() {
         assert_sums(&trace);
     }
     assert!(trace.counters().early > 800);
-    trace.tick(Timestamp(10_000));
+    trace.tick(Timestamp(10_000), &COUNTS);
     assert_eq!(trace.waiting(), (0, 0));
     assert_eq!(trace.take().len(), 1000);
 }

@@ -11,6 +11,8 @@ use crate::receiver::{Manner, Receiver};
 /// More spans a second than any load makes.
 const UNBOUNDED: &[(&str, &str)] =
     &[("STETH_TRACES_PER_SERVICE", "100000"), ("STETH_TRACES_TOTAL", "1000000")];
+/// More exchanges a second than any load makes.
+const ALL: (&str, &str) = ("STETH_TRACES_RATE", "10000000");
 /// How often spans are handed over.
 const DELAY: (&str, &str) = ("OTEL_BSP_SCHEDULE_DELAY", "1000");
 /// Short, so that what a round brings is judged within it.
@@ -23,26 +25,29 @@ struct Variant {
     sampler: Option<&'static [(&'static str, &'static str)]>,
     /// Without a budget.
     unbounded: bool,
+    /// However many exchanges there are.
+    all: bool,
 }
 
+const SHARE: &[(&str, &str)] = &[("STETH_TRACES_RATIO", "1%"), ("STETH_TRACES_SLOW", "1h")];
+
 const VARIANTS: &[Variant] = &[
-    Variant { name: "RED only", sampler: None, unbounded: false },
+    Variant { name: "RED only", sampler: None, unbounded: false, all: false },
     Variant {
         name: "0 % kept",
         sampler: Some(&[("OTEL_TRACES_SAMPLER", "always_off")]),
         unbounded: false,
+        all: false,
     },
     // As it is by default: errors, the slowest of each route, and a share of the rest, in a budget.
-    Variant { name: "default", sampler: Some(&[]), unbounded: false },
+    Variant { name: "default", sampler: Some(&[]), unbounded: false, all: false },
+    Variant { name: "1 % kept", sampler: Some(SHARE), unbounded: true, all: false },
+    Variant { name: "1 % of all", sampler: Some(SHARE), unbounded: true, all: true },
     Variant {
-        name: "1 % kept",
-        sampler: Some(&[("STETH_TRACES_RATIO", "1%"), ("STETH_TRACES_SLOW", "1h")]),
-        unbounded: true,
-    },
-    Variant {
-        name: "100 % kept",
+        name: "100 % of all",
         sampler: Some(&[("OTEL_TRACES_SAMPLER", "always_on")]),
         unbounded: true,
+        all: true,
     },
 ];
 
@@ -51,6 +56,8 @@ const VARIANTS: &[Variant] = &[
 struct Fate {
     kept: u64,
     dropped: u64,
+    /// Those of them that were not looked at.
+    over: u64,
     exported: u64,
     early: u64,
     /// Bytes of the window, and its limit.
@@ -64,6 +71,7 @@ impl Fate {
         Ok(Self {
             kept: sum("steth_span_kept_total"),
             dropped: sum("steth_span_dropped_total"),
+            over: metrics.sum("steth_span_dropped_total", &[("steth_reason", "rate_limit")]),
             exported: sum("steth_span_exported_total"),
             early: sum("steth_span_early_total"),
             window: (sum("steth_window_usage_bytes"), sum("steth_window_limit_bytes")),
@@ -82,6 +90,9 @@ fn agent(variant: &Variant, collector: &str) -> anyhow::Result<Agent> {
     environment.extend_from_slice(sampler);
     if variant.unbounded {
         environment.extend_from_slice(UNBOUNDED);
+    }
+    if variant.all {
+        environment.push(ALL);
     }
     Agent::start_with(&["--stats"], &environment)
 }
@@ -112,8 +123,8 @@ pub(super) fn report(plan: &Plan) -> anyhow::Result<String> {
     let mut out = String::from(
         "Spans: nginx (one worker, constant answer), wrk with 16 connections, both observed; run-time\n\
          statistics on. Budget: with 1 % kept at most 1.15 of the agent CPU of RED only.\n\
-         variant     nginx us/req  req/s  agent us/exch  ratio  BPF us/end  ratio  RSS MB  window MB of  \
-         kept    dropped  exported  early  lost\n",
+         variant      nginx us/req  req/s  agent us/end  ratio  BPF us/end  ratio  RSS MB  window MB of  \
+         kept    dropped  looked at  exported  early  lost\n",
     );
     let median = |rounds: &[(Round, f64, Fate)]| {
         let all: Vec<Round> = rounds.iter().map(|(round, ..)| *round).collect();
@@ -126,12 +137,14 @@ pub(super) fn report(plan: &Plan) -> anyhow::Result<String> {
     let base = sums.first().map_or((1.0, 1.0), |(round, kernel, _)| (round.agent, *kernel));
     for (variant, (round, kernel, kept)) in VARIANTS.iter().zip(&sums) {
         let Round { nginx, rate, agent, rss, lost, .. } = round;
-        let Fate { kept, dropped, exported, early, window: (window, limit) } = kept;
+        let Fate { kept, dropped, over, exported, early, window: (window, limit) } = kept;
+        let all = (kept + dropped).max(1);
+        let looked_at = 100.0 * (all - over) as f64 / all as f64;
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "{:11} {nginx:12.2} {rate:6.0} {agent:14.3} {:6.3} {kernel:11.3} {:6.3} {:7.1} {:10.1} {:2.0} \
-             {kept:8} {dropped:8} {exported:9} {early:6} {lost:5}",
+            "{:12} {nginx:12.2} {rate:6.0} {agent:13.3} {:6.3} {kernel:11.3} {:6.3} {:7.1} {:10.1} {:2.0} \
+             {kept:8} {dropped:8} {looked_at:8.1} % {exported:9} {early:6} {lost:5}",
             variant.name,
             agent / base.0,
             kernel / base.1,

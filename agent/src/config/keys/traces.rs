@@ -30,6 +30,10 @@ pub struct Traces {
     /// A request in flight for longer is told of while it hangs, by a span of its own that its span
     /// links to when it has ended.
     pub hanging: Period<1000, 86_400_000>,
+    /// Requests a second, each end of one counted, that are looked at for spans. Where more come, whole traces are
+    /// looked at for a share of the time, and each stands for more; errors, what is slower than `slow` and what an
+    /// incoming context names are looked at whenever they come. Counts and durations are of all requests, always.
+    pub rate: Count<1, 10_000_000>,
     /// Spans a second of one service at most. Where more is wanted, fewer are kept and each stands for
     /// more; what is beyond even so is dropped and counted.
     pub per_service: Count<1, 100_000>,
@@ -67,6 +71,7 @@ impl Default for Traces {
             sampler: None,
             slow: Period::from_millis(1000),
             hanging: Period::from_millis(30_000),
+            rate: Count::of(20_000),
             per_service: Count::of(100),
             total: Count::of(1000),
             window: Period::from_millis(10_000),

@@ -9,6 +9,7 @@ use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use super::body::{Body, Chunks};
 use super::target::{self, Target};
+use crate::protocol::lines::may_name_a_trace;
 use crate::protocol::{Authority, Lines, Method, Version};
 
 /// Header lines read at first; heads with more are read again with room for as many as fit.
@@ -221,9 +222,10 @@ pub(super) fn request(data: &[u8]) -> Head<Request<'_>> {
 }
 
 fn asked<'a>(seen: Request<'a>, lines: impl Iterator<Item = Line<'a>>) -> Request<'a> {
-    let mut host = None;
+    let (mut host, mut bare) = (None, true);
+    let lines = lines.inspect(|(name, _)| bare &= !may_name_a_trace(name));
     let framing = framing(lines, |value| host = host.or_else(|| target::authority(value)));
-    Request { host, framing, ..seen }
+    Request { host, framing, lines: seen.lines.seen(bare), ..seen }
 }
 
 /// Reads an answer's head.

@@ -36,6 +36,8 @@ struct Asked {
     authority: Option<(Span, Option<u16>)>,
     version: Option<Version>,
     framing: Framing,
+    /// No line names a trace.
+    bare: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -125,18 +127,18 @@ impl Asked {
         };
         // A path that is no part of the head ("/" of an absolute target without one) is not kept.
         let path = Span::of(head, request.target?.path)?;
-        let Request { method, version, framing, .. } = *request;
-        Some(Self { method, path, authority, version, framing })
+        let Request { method, version, framing, lines, .. } = *request;
+        Some(Self { method, path, authority, version, framing, bare: lines.is_bare() })
     }
 
     fn on(self, data: &[u8], len: usize) -> Option<Request<'_>> {
-        let Self { method, path, authority, version, framing } = self;
+        let Self { method, path, authority, version, framing, bare } = self;
         let host = match authority {
             Some((span, port)) => Some(Authority { host: span.text(data)?, port }),
             None => None,
         };
         let target = Some(Target { path: path.text(data)?, authority: None });
-        let lines = Lines::new(data.get(..len)?, false);
+        let lines = Lines::new(data.get(..len)?, false).seen(bare);
         Some(Request { method, target, host, version, framing, lines, len })
     }
 }

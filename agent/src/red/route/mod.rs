@@ -47,6 +47,11 @@ impl RouteId {
     pub const OTHER: Self = Self(1);
     /// The first that is a route.
     const FIRST: u16 = 2;
+
+    /// It as a number, unlike that of any other of the same service and role.
+    pub fn number(self) -> u16 {
+        self.0
+    }
 }
 
 /// The text of [`RouteId::OTHER`].
@@ -181,6 +186,18 @@ impl Routes {
         route
     }
 
+    /// The route that `path` has by now, if it has one.
+    pub(super) fn find(&self, rules: &Rules, path: &str) -> Option<RouteId> {
+        if path.is_empty() || path == "*" {
+            return None;
+        }
+        let segments = path::segments(path)?;
+        match rules.patterns.iter().position(|p| p.is(&segments.kept, segments.deeper)) {
+            Some(place) => *self.configured.get(place)?,
+            None => self.tree.find(&pieces(&segments))?.route,
+        }
+    }
+
     /// The changes are done: what they lead from is no more.
     pub(super) fn release(&mut self, used: &mut usize, changes: &[Change]) {
         for change in changes {
@@ -218,16 +235,7 @@ impl Routes {
         minting: Minting,
         changes: &mut Vec<Change>,
     ) -> RouteId {
-        let mut pieces = Vec::with_capacity(segments.kept.len() + 1);
-        let mut expected = Expected::Nothing;
-        for text in &segments.kept {
-            let shape = shape(text, expected);
-            expected = expected.behind(text, shape);
-            pieces.push(Piece { text, shape });
-        }
-        if segments.deeper {
-            pieces.push(Piece { text: "", shape: Shape::Value(Kind::Rest) });
-        }
+        let pieces = pieces(segments);
         if let Some(route) = self.tree.find(&pieces).and_then(|node| node.route) {
             if minting == Minting::Refused {
                 return route;
@@ -322,6 +330,21 @@ impl Routes {
 #[inline]
 fn place(hash: u64, length: usize) -> usize {
     usize::try_from(hash).unwrap_or(usize::MAX) & length.wrapping_sub(1)
+}
+
+/// A path taken apart.
+fn pieces<'a>(segments: &'a path::Segments<'_>) -> Vec<Piece<'a>> {
+    let mut pieces = Vec::with_capacity(segments.kept.len() + 1);
+    let mut expected = Expected::Nothing;
+    for text in &segments.kept {
+        let shape = shape(text, expected);
+        expected = expected.behind(text, shape);
+        pieces.push(Piece { text, shape });
+    }
+    if segments.deeper {
+        pieces.push(Piece { text: "", shape: Shape::Value(Kind::Rest) });
+    }
+    pieces
 }
 
 /// The text of the route through `pieces`.

@@ -1,9 +1,10 @@
 //! Causality inside a process: the request that a call was made for.
 //!
-//! Exchanges come when they are over, in any order. Each is taken apart into its steps (asked,
-//! answered, over), and the steps of a process are put in the order they happened once a sweep has
-//! shown that none before them is unknown ([`Causes::complete`]). The [`machine`] then goes through
-//! them once and says who called for whom. What it is not sure of stays apart.
+//! Exchanges come when they are over, in any order. Those of processes that both serve and ask are taken
+//! apart into their steps (asked, answered, over; [`Causes::gather`]), and the steps of a process are put in
+//! the order they happened once a sweep has shown that none before them is unknown ([`Causes::complete`]).
+//! The [`machine`] then goes through them once and says who called for whom. What it is not sure of
+//! stays apart.
 
 mod habit;
 mod machine;
@@ -17,9 +18,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::link::Missing;
 use super::pending::Pending;
 use super::span::By;
-use super::window::At;
+use super::window::{At, Window};
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::protocol::{Begun, Course, Role};
+use crate::red::ByNumber;
 use habit::Kind;
 use machine::Machine;
 use step::{Event, Step};
@@ -45,14 +47,16 @@ pub(super) struct Causes {
     slices: bool,
     /// Sweeps so far.
     sweep: u64,
-    processes: HashMap<Pid, Process>,
+    /// What came into the window before this has been taken apart.
+    seen: At,
+    processes: HashMap<Pid, Process, ByNumber>,
     waiting: usize,
     /// Every step before this is known.
     until: Timestamp,
-    parents: HashMap<At, (At, By)>,
-    children: HashMap<At, Vec<At>>,
+    parents: HashMap<At, (At, By), ByNumber>,
+    children: HashMap<At, Vec<At>, ByNumber>,
     /// Why there is none.
-    missing: HashMap<At, Missing>,
+    missing: HashMap<At, Missing, ByNumber>,
     /// Steps that were given up, or came too late.
     lost: u64,
 }
@@ -93,9 +97,39 @@ impl Causes {
         Self { slices, ..Self::default() }
     }
 
-    /// An exchange has come into the window at `at`.
-    pub(super) fn add(&mut self, at: At, pending: &Pending) {
-        let Pending { conn, pid, role, begun, ended, peer, course, path, .. } = pending;
+    /// Takes apart what has come into the window.
+    pub(super) fn gather(&mut self, window: &Window) {
+        let from = self.seen.max(window.first());
+        self.seen = window.next();
+        let came = || window.since(from).filter(|(_, brief)| brief.is_exchange());
+        let mut last = None;
+        for (_, brief) in came() {
+            let who = Some((brief.pid, brief.role()));
+            if last != who {
+                last = who;
+                self.process(brief.pid).is(brief.role(), brief.since);
+            }
+        }
+        let mut last = None;
+        for (at, brief) in came() {
+            if last.is_none_or(|(pid, _)| pid != brief.pid) {
+                last = self.processes.get(&brief.pid).map(|of| (brief.pid, of.is_quiet()));
+            }
+            if let Some((_, false)) = last
+                && let Some(pending) = window.get(at)
+            {
+                self.add(at, pending, window.read(pending).path);
+            }
+        }
+    }
+
+    /// Whether what has come into the window at `at` was taken apart.
+    pub(super) fn has_seen(&self, at: At) -> bool {
+        at < self.seen
+    }
+
+    fn add(&mut self, at: At, pending: &Pending, path: &str) {
+        let Pending { conn, pid, role, begun, ended, peer, course, .. } = pending;
         let kind = kind(peer, path);
         let known = Known { role: *role, begun: *begun, kind, course, at: Some(at) };
         let place = (*conn, *begun);
@@ -130,6 +164,10 @@ impl Causes {
         let answered = begun.course.answered.is_some();
         let sweep = self.sweep;
         let process = self.process(begun.pid);
+        process.is(begun.role, begun.begun);
+        if process.is_quiet() {
+            return;
+        }
         let room = process.open.len() < OPEN;
         let mut steps = Vec::new();
         match process.open.get_mut(&(begun.conn, begun.begun)) {
@@ -161,9 +199,6 @@ impl Causes {
         let Self { processes, waiting, until, lost, .. } = self;
         let Some(process) = processes.get_mut(&pid) else { return };
         for step in steps {
-            if let Some(role) = process.roles.get_mut(usize::from(step.role == Role::Client)) {
-                *role = true;
-            }
             if step.time <= *until && step.step != Step::Over {
                 // What was said of the time around it may be wrong: nothing open there is linked.
                 *lost += 1;
@@ -181,8 +216,10 @@ impl Causes {
         }
     }
 
-    /// Every step before `until` has come. `first` is the oldest in the window.
-    pub(super) fn complete(&mut self, until: Timestamp, first: At) {
+    /// Every step before `until` has come.
+    pub(super) fn complete(&mut self, until: Timestamp, window: &Window) {
+        self.gather(window);
+        let first = window.first();
         let Self { processes, waiting, parents, children, missing, .. } = self;
         self.until = self.until.max(until);
         self.sweep += 1;
@@ -192,16 +229,8 @@ impl Causes {
             process.steps.sort_unstable_by_key(|step| (step.time, step.id, step.step));
             let ready = process.steps.partition_point(|step| step.time <= until);
             *waiting = waiting.saturating_sub(ready);
-            let ready = process.steps.drain(..ready);
-            if process.roles != [true; 2] {
-                // Who serves nobody asks for itself.
-                let asked =
-                    ready.filter(|step| step.role == Role::Client && step.step == Step::Over);
-                missing.extend(asked.filter_map(|step| Some((step.at?, Missing::Idle))));
-                continue;
-            }
             let machine = &mut process.machine;
-            for step in ready {
+            for step in process.steps.drain(..ready) {
                 machine.step(&step);
             }
             machine.settle(until);
@@ -221,12 +250,17 @@ impl Causes {
         });
     }
 
-    /// The request that a call was made for.
-    pub(super) fn parent(&self, child: At) -> Result<(At, By), Missing> {
-        match self.parents.get(&child) {
-            Some(parent) => Ok(*parent),
-            None => Err(self.missing.get(&child).copied().unwrap_or(Missing::Unsettled)),
+    /// The request that a call of this process was made for.
+    pub(super) fn parent(&self, child: At, pid: Pid) -> Result<(At, By), Missing> {
+        if let Some(parent) = self.parents.get(&child) {
+            return Ok(*parent);
         }
+        if let Some(missing) = self.missing.get(&child) {
+            return Err(*missing);
+        }
+        // Who serves nobody asks for itself.
+        let idle = self.processes.get(&pid).is_none_or(Process::is_quiet);
+        Err(if idle && self.has_seen(child) { Missing::Idle } else { Missing::Unsettled })
     }
 
     /// The calls that were made for a request.
@@ -236,6 +270,9 @@ impl Causes {
 
     /// One has left the window.
     pub(super) fn remove(&mut self, at: At) {
+        if self.missing.is_empty() && self.children.is_empty() && self.parents.is_empty() {
+            return;
+        }
         self.missing.remove(&at);
         self.children.remove(&at);
         if let Some((parent, _)) = self.parents.remove(&at)
@@ -255,6 +292,19 @@ impl Causes {
 }
 
 impl Process {
+    /// It was seen in this role.
+    fn is(&mut self, role: Role, now: Timestamp) {
+        self.used = self.used.max(now);
+        if let Some(known) = self.roles.get_mut(usize::from(role == Role::Client)) {
+            *known = true;
+        }
+    }
+
+    /// Who serves nobody, or asks nobody, has nothing to link.
+    fn is_quiet(&self) -> bool {
+        self.roles != [true; 2]
+    }
+
     /// What was open and is no longer shown, nor was told to be over, is taken to be.
     fn forget(&mut self, sweep: u64, until: Timestamp) {
         let Self { open, machine, .. } = self;

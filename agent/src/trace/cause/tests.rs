@@ -93,22 +93,20 @@ impl Script {
         let mut causes = Causes::new(true);
         let mut order: Vec<usize> = (0..self.exchanges.len()).collect();
         order.sort_by_key(|at| self.exchanges[*at].over);
-        let mut window = crate::trace::window::Window::default();
+        let mut window = Window::new(crate::trace::tests::config().wanted);
         let mut places = vec![window.next(); order.len()];
         for index in order {
-            let pending = self.pending(index);
-            let at = window.next();
-            places[index] = at;
-            causes.add(at, &pending);
-            window.push(pending);
+            let pending = self.pending(index, &mut window);
+            places[index] = window.next();
+            window.push(pending, Timestamp(0));
         }
-        causes.complete(Timestamp(u64::MAX), window.first());
+        causes.complete(Timestamp(u64::MAX), &window);
         assert_eq!(causes.lost(), 0);
         let calls =
             self.exchanges.iter().zip(&places).filter(|(told, _)| told.role == Role::Client);
         calls
             .map(|(told, at)| {
-                let found = causes.parent(*at).map(|(parent, by)| {
+                let found = causes.parent(*at, Pid(1)).map(|(parent, by)| {
                     assert!(causes.children(parent).contains(at));
                     (places.iter().position(|at| *at == parent).unwrap(), by)
                 });
@@ -117,7 +115,7 @@ impl Script {
             .collect()
     }
 
-    fn pending(&self, index: usize) -> Pending {
+    fn pending(&self, index: usize, window: &mut Window) -> Pending {
         let told = self.exchanges[index];
         let over = told.over.unwrap_or(self.now + 10);
         let ask = match told.role {
@@ -139,7 +137,7 @@ impl Script {
             },
             ..Course::default()
         };
-        Ask { conn, entity: 1, peer, course, ..ask }.pending()
+        Ask { conn, entity: 1, peer, course, ..ask }.pending(window)
     }
 
     fn check(&self, known: usize, expect: &[Result<By, Missing>]) {

@@ -54,6 +54,9 @@ struct Fields<'a> {
 
 /// Reads the context of a request.
 pub fn read(lines: &Lines<'_>) -> Found {
+    if lines.is_bare() {
+        return Found::default();
+    }
     let mut fields = Fields::default();
     let mut any = false;
     for (name, value) in lines.headers() {

@@ -89,26 +89,51 @@ impl Budget {
         Self { per_service, total, second: 0, all, by_service }
     }
 
+    /// The chance of a tree of one service that would be kept by `base`, or for its worth without one, if it
+    /// has a chance at all; without looking at what else belongs to it.
+    pub fn chance(
+        &mut self,
+        now: Timestamp,
+        service: EntityId,
+        base: Option<Threshold>,
+        number: u64,
+    ) -> Result<f64, Left> {
+        self.pass(now);
+        let class = usize::from(base.is_some());
+        let base = base.unwrap_or(Threshold::ALL);
+        let account = self.by_service.get(&service);
+        let of = |account: &Account| account.kept.get(class).copied().unwrap_or(1.0);
+        let (own, all) = (account.map_or(1.0, of), of(&self.all));
+        let chance = own.min(all);
+        if chance >= 1.0 || Threshold::of_share(base.share() * chance).keeps(number) {
+            return Ok(chance.min(1.0));
+        }
+        Err(if all < own { Left::TotalBudget } else { Left::ServiceBudget })
+    }
+
     /// Takes a place for each of a tree's spans, or for none of them. Gives the threshold that they
-    /// were kept by in the end.
+    /// were kept by in the end. Trees that had no [`Budget::chance`] were wanted as well: this one is
+    /// for all of them.
     pub fn take(
         &mut self,
         now: Timestamp,
         judged: &Judged,
         services: impl Iterator<Item = EntityId> + Clone,
+        chance: f64,
     ) -> Result<Option<Threshold>, Left> {
         self.pass(now);
         let class = usize::from(judged.why == Why::Ratio);
         let base = judged.threshold.unwrap_or(Threshold::ALL);
         let mut threshold = (base, Left::ServiceBudget);
         let mut spans = 0;
+        let weight = 1.0 / chance.max(f64::MIN_POSITIVE);
         for service in services.clone() {
             let account = self.by_service.entry(service).or_default();
-            account.want(class, 1.0);
+            account.want(class, weight);
             threshold.0 = threshold.0.max(account.raised(base, class));
             spans += 1;
         }
-        self.all.want(class, f64::from(spans));
+        self.all.want(class, f64::from(spans) * weight);
         let raised = self.all.raised(base, class);
         if raised > threshold.0 {
             threshold = (raised, Left::TotalBudget);

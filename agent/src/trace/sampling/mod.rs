@@ -28,7 +28,6 @@ pub use budget::Budget;
 pub use threshold::Threshold;
 
 use super::context::Context;
-use super::ids::TraceId;
 
 /// How to sample: the share of the rest, and what a parent's word means.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,6 +86,8 @@ pub enum Left {
     TotalBudget,
     /// Nobody took it before there was no more room.
     Untaken,
+    /// More came than are looked at.
+    Rate,
 }
 
 impl Why {
@@ -107,8 +108,14 @@ impl Why {
 
 impl Left {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Ratio, Self::Unsampled, Self::ServiceBudget, Self::TotalBudget, Self::Untaken];
+    pub const ALL: [Self; 6] = [
+        Self::Ratio,
+        Self::Unsampled,
+        Self::ServiceBudget,
+        Self::TotalBudget,
+        Self::Untaken,
+        Self::Rate,
+    ];
 
     /// Its name as a label's value.
     pub const fn name(self) -> &'static str {
@@ -118,6 +125,7 @@ impl Left {
             Self::ServiceBudget => "service_budget",
             Self::TotalBudget => "total_budget",
             Self::Untaken => "untaken",
+            Self::Rate => "rate_limit",
         }
     }
 }
@@ -144,14 +152,14 @@ pub struct Judged {
     pub randomness: u64,
 }
 
-/// Judges a tree. `contexts` are those in the heads of its requests.
+/// Judges a tree of some randomness. `contexts` are those in the heads of its requests.
 pub fn judge<'a>(
     sampler: &Sampler,
-    trace: TraceId,
+    mut randomness: u64,
     traits: Traits,
     contexts: impl Iterator<Item = &'a Context>,
 ) -> Result<Judged, Left> {
-    let (mut randomness, mut marked, mut unmarked) = (trace.randomness(), Mark::None, false);
+    let (mut marked, mut unmarked) = (Mark::None, false);
     for context in contexts {
         randomness = context.state.randomness.unwrap_or(randomness);
         match context.sampled {

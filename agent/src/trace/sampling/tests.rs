@@ -1,5 +1,6 @@
 //! The arithmetic of sampling: what is kept stands for what there was.
 
+use crate::trace::ids::TraceId;
 use proptest::prelude::*;
 
 use super::*;
@@ -19,6 +20,12 @@ fn parent(flags: &str, state: &str) -> Context {
          tracestate: {state}\r\n\r\n"
     );
     context::read(&Lines::new(head.as_bytes(), false)).context.unwrap()
+}
+
+/// The id of a trace that begins at a place.
+fn fresh(ids: &mut Ids, place: u32) -> TraceId {
+    let number = ids.number(place.into());
+    ids.trace(number)
 }
 
 #[test]
@@ -48,12 +55,14 @@ fn thresholds_are_written_as_the_specification_has_them() {
 fn a_share_of_random_ids_is_kept_and_stands_for_all() {
     const N: u32 = 100_000;
     let mut ids = Ids::new([7, 7, 7, 7]);
-    let all: Vec<TraceId> = (0..N).map(|_| ids.trace()).collect();
+    let all: Vec<TraceId> = (0..N).map(|n| fresh(&mut ids, n)).collect();
     for share in [1.0, 0.5, 0.1, 0.01] {
         let sampler = sampler(share, Parent::Keeps);
         let weight: f64 = all
             .iter()
-            .filter_map(|id| judge(&sampler, *id, Traits::default(), std::iter::empty()).ok())
+            .filter_map(|id| {
+                judge(&sampler, id.randomness(), Traits::default(), std::iter::empty()).ok()
+            })
             .map(|judged| judged.threshold.unwrap().adjusted_count())
             .sum();
         // Five standard deviations of a binomial count, weighted.
@@ -66,16 +75,16 @@ fn a_share_of_random_ids_is_kept_and_stands_for_all() {
 fn who_keeps_less_keeps_a_part_of_what_the_other_keeps() {
     let mut ids = Ids::new([1, 2, 3, 4]);
     let (less, more) = (sampler(0.05, Parent::Keeps), sampler(0.2, Parent::Keeps));
-    for _ in 0..10_000 {
-        let id = ids.trace();
-        let keeps = |s| judge(s, id, Traits::default(), std::iter::empty()).is_ok();
+    for n in 0..10_000 {
+        let id = fresh(&mut ids, n);
+        let keeps = |s| judge(s, id.randomness(), Traits::default(), std::iter::empty()).is_ok();
         assert!(!keeps(&less) || keeps(&more));
     }
 }
 
 #[test]
 fn worth_decides_before_the_share_does() {
-    let id = TraceId([0; 16]);
+    let id = TraceId([0; 16]).randomness();
     let none = std::iter::empty;
     let error = Traits { error: true, slow: true, open: false };
     let slow = Traits { error: false, slow: true, open: true };
@@ -90,7 +99,7 @@ fn worth_decides_before_the_share_does() {
 
 #[test]
 fn a_parents_word_counts_as_the_sampler_says() {
-    let id = parent("00", "").trace;
+    let id = parent("00", "").trace.randomness();
     let check = |share, rule, flags: &str, state: &str, expect: Result<(Why, &str), Left>| {
         let context = parent(flags, state);
         let judged = judge(&sampler(share, rule), id, Traits::default(), [context].iter());
@@ -125,13 +134,13 @@ proptest! {
         let sampler = sampler(own, Parent::Keeps);
         let mut ids = Ids::new([seed, 1, 2, 3]);
         let mut weight = 0.0;
-        for _ in 0..N {
-            let id = ids.trace();
+        for n in 0..N {
+            let id = fresh(&mut ids, n);
             let sampled = upstream.keeps(id.randomness());
             // Who does not sample says no threshold either.
             let state = if sampled { format!("ot=th:{upstream}") } else { String::new() };
             let context = parent(if sampled { "01" } else { "00" }, &state);
-            if let Ok(judged) = judge(&sampler, id, Traits::default(), [context].iter()) {
+            if let Ok(judged) = judge(&sampler, id.randomness(), Traits::default(), [context].iter()) {
                 weight += judged.threshold.unwrap().adjusted_count();
             }
         }
@@ -152,7 +161,7 @@ fn a_budget_is_of_each_second_and_of_whole_trees() {
     let mut budget = Budget::new(3, 5);
     let at = |millis: u64| Timestamp(millis * 1_000_000);
     let mut take = |millis, services: &[EntityId]| {
-        budget.take(at(millis), &worth(), services.iter().copied()).map(|_| ())
+        budget.take(at(millis), &worth(), services.iter().copied(), 1.0).map(|_| ())
     };
     assert_eq!(take(0, &[one, one]), Ok(()));
     assert_eq!(take(1, &[two, one, one]), Err(Left::ServiceBudget));
@@ -169,7 +178,7 @@ fn pressed(per_service: u32, total: u32, each: [u32; 2], seconds: u64) -> [(f64,
     let mut budget = Budget::new(per_service, total);
     let mut ids = Ids::new([3, 1, 4, 1]);
     let own = Threshold::of_share(0.5);
-    let mut sums = [(0.0, 0.0); 2];
+    let (mut sums, mut place) = ([(0.0, 0.0); 2], 0);
     for second in 0..seconds {
         let mut kept = 0;
         for n in 0..each[0].max(each[1]) {
@@ -177,7 +186,8 @@ fn pressed(per_service: u32, total: u32, each: [u32; 2], seconds: u64) -> [(f64,
                 if n >= each[class] {
                     continue;
                 }
-                let randomness = ids.trace().randomness();
+                let randomness = fresh(&mut ids, place).randomness();
+                place += 1;
                 let threshold = if why == Why::Ratio { own } else { Threshold::ALL };
                 if second > 0 {
                     sums[class].0 += 1.0;
@@ -187,7 +197,12 @@ fn pressed(per_service: u32, total: u32, each: [u32; 2], seconds: u64) -> [(f64,
                 }
                 let judged = Judged { why, threshold: Some(threshold), randomness };
                 let now = Timestamp(second * 1_000_000_000 + u64::from(n));
-                if let Ok(told) = budget.take(now, &judged, std::iter::once(EntityId(1))) {
+                // Trees that have no chance are not even put together.
+                let base = (why == Why::Ratio).then_some(own);
+                let Ok(chance) = budget.chance(now, EntityId(1), base, randomness) else {
+                    continue;
+                };
+                if let Ok(told) = budget.take(now, &judged, std::iter::once(EntityId(1)), chance) {
                     kept += 1;
                     assert!(told.unwrap().keeps(randomness));
                     if second > 0 {
@@ -224,7 +239,7 @@ fn what_was_wanted_is_forgotten_in_time() {
     let mut budget = Budget::new(10, 1000);
     let take = |budget: &mut Budget, second: u64| {
         let low = Judged { randomness: 1 << 50, ..worth() };
-        budget.take(Timestamp(second * 1_000_000_000), &low, std::iter::once(EntityId(1)))
+        budget.take(Timestamp(second * 1_000_000_000), &low, std::iter::once(EntityId(1)), 1.0)
     };
     assert_eq!((0..1000).filter(|_| take(&mut budget, 1).is_ok()).count(), 10);
     assert_eq!(take(&mut budget, 2), Err(Left::ServiceBudget));
@@ -232,6 +247,6 @@ fn what_was_wanted_is_forgotten_in_time() {
     assert_eq!(take(&mut budget, 30), Ok(Some(Threshold::ALL)));
     assert_eq!(budget.services(), 1);
     let other = std::iter::once(EntityId(2));
-    assert!(budget.take(Timestamp(90_000_000_000), &worth(), other).is_ok());
+    assert!(budget.take(Timestamp(90_000_000_000), &worth(), other, 1.0).is_ok());
     assert_eq!(budget.services(), 1);
 }

@@ -39,6 +39,16 @@ impl Threshold {
         Some(Self(number << (4 * (14 - text.len()))))
     }
 
+    /// The highest threshold that keeps a trace of this randomness.
+    pub fn of_randomness(randomness: u64) -> Self {
+        Self(randomness.min(SCALE - 1))
+    }
+
+    /// The lowest randomness that it keeps.
+    pub fn randomness(self) -> u64 {
+        self.0.min(SCALE - 1)
+    }
+
     /// Whether a trace of this randomness is kept.
     pub fn keeps(self, randomness: u64) -> bool {
         randomness >= self.0
@@ -47,6 +57,12 @@ impl Threshold {
     /// The share of all traces that it keeps.
     pub fn share(self) -> f64 {
         (SCALE - self.0) as f64 / SCALE as f64
+    }
+
+    /// The threshold of what it keeps of a share of all: of one half to the power of `halves`.
+    #[must_use]
+    pub fn of_halves(self, halves: u8) -> Self {
+        Self(SCALE - (SCALE - self.0).checked_shr(halves.into()).unwrap_or(0).max(1))
     }
 
     /// For how many each stands that is kept.

@@ -32,7 +32,7 @@ fn spans(records: &[record::Carried], asks: &[Ask]) -> Vec<Span> {
     for ask in asks {
         tell(&mut trace, ask);
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     let mut spans = trace.take();
     spans.sort_by_key(|span| (span.entity.0, span.begun));
     spans
@@ -140,7 +140,7 @@ fn the_requests_of_a_connection_are_told_apart_by_their_positions() {
         let server = served("/items/1", 200, (20 + n * 100, 40 + n * 100));
         tell(&mut trace, &Ask { position: n * 100, ..server });
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     let mut spans = trace.take();
     spans.sort_by_key(|span| span.begun);
     let parents: Vec<_> = spans.iter().map(|span| span.parent).collect();
@@ -160,7 +160,7 @@ fn what_is_told_after_the_exchange_counts_as_well() {
     tell(&mut trace, &client);
     tell(&mut trace, &Ask { conn: 3, ..server });
     trace.carried(&carried(3, OUT, 0));
-    trace.finish();
+    trace.finish(&COUNTS);
     let mut spans = trace.take();
     spans.sort_by_key(|span| (span.entity.0, span.parent.is_none()));
     let expect = [

@@ -8,10 +8,11 @@ use serde_json::Value as Yaml;
 use super::*;
 use crate::metric::key;
 
-fn one(ask: &Ask, route: Option<&str>) -> Span {
+fn one(ask: &Ask, route: Option<&'static str>) -> Span {
     let mut trace = Trace::new(config());
-    tell_with(&mut trace, ask, route, None);
-    trace.finish();
+    let counts = Said { route, usual: None };
+    tell_with(&mut trace, ask, &counts);
+    trace.finish(&counts);
     trace.take().remove(0)
 }
 

@@ -105,13 +105,13 @@ fn a_connection_that_was_joined_is_joined_with_no_third() {
     let mut trace = Trace::new(config());
     tell(&mut trace, &asked("/a", 200, (10, 50)));
     tell(&mut trace, &served("/a", 200, (20, 40)));
-    trace.tick(Timestamp(5000));
+    trace.tick(Timestamp(5000), &COUNTS);
     // The client's next record is lost; a stranger of the same ports asks the same.
     tell(&mut trace, &Ask { conn: 77, ..asked("/a", 200, (6000, 6050)) });
     tell(&mut trace, &served("/a", 200, (6020, 6040)));
-    trace.finish();
+    trace.finish(&COUNTS);
     let spans = trace.take();
-    let expect = "1 Client GET root - no_request\n1 Client GET root - unsettled\n\
+    let expect = "1 Client GET root - no_request\n1 Client GET root - no_request\n\
                   2 Server GET /items/{id} root - out_of_order\n\
                   2 Server GET /items/{id} under 1 connection -";
     assert_eq!(told(&spans, &[METHOD, MISSING]), expect);
@@ -216,7 +216,7 @@ fn one_trace_id_for_everything_makes_no_tree_without_end() {
         let ask = with(served("/", 200, (n, n + 1)), PARENT);
         tell(&mut trace, &Ask { conn: n, peer: Peer { port: n as u16, ..ask.peer }, ..ask });
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     assert_eq!(trace.take().len(), 5000);
 }
 
@@ -257,7 +257,7 @@ mod translated {
             }
             let _ = trace.strangers();
             trace.translate(&table(lines));
-            trace.finish();
+            trace.finish(&COUNTS);
             let mut spans = trace.take();
             spans.sort_by_key(|span| (span.entity.0, span.begun));
             let server = spans.iter().filter(|span| span.role == Role::Server);
@@ -302,7 +302,7 @@ mod translated {
         tell(&mut trace, &later(server(), (120, 140)));
         tell(&mut trace, &later(client(), (110, 150)));
         assert_eq!(trace.strangers(), []);
-        trace.finish();
+        trace.finish(&COUNTS);
         assert_eq!(trace.counters().linked[By::Connection as usize], 2);
     }
 
@@ -312,7 +312,7 @@ mod translated {
         tell(&mut trace, &served("/items/1", 200, (20, 40)));
         tell(&mut trace, &asked("/items/1", 200, (10, 50)));
         assert_eq!(trace.strangers(), []);
-        trace.finish();
+        trace.finish(&COUNTS);
         assert_eq!(trace.counters().linked[By::Connection as usize], 1);
     }
 }
@@ -330,7 +330,7 @@ fn both_ends_of_a_unix_socket_are_one_trace_where_the_kernel_says_so() {
         tell(&mut trace, &unix(asked("/items/1", 200, (10, 50))));
         tell(&mut trace, &unix(served("/items/1", 200, (20, 40))));
         assert_eq!(trace.strangers(), []);
-        trace.finish();
+        trace.finish(&COUNTS);
         let mut spans = trace.take();
         spans.sort_by_key(|span| span.entity.0);
         assert_eq!(told(&spans, &[METHOD, MISSING]), expect.join("\n"));

@@ -14,7 +14,7 @@ fn hanging() -> Config {
 /// A request as a sweep shows it at `now`.
 fn look(trace: &mut Trace, ask: &Ask, now: u64) {
     let open = Exchange { ended: Timestamp(now), status: None, ..exchange(ask) };
-    trace.in_flight(EntityId(ask.entity), &open);
+    trace.in_flight(EntityId(ask.entity), &open, &COUNTS);
 }
 
 fn state(span: &Span) -> String {
@@ -37,7 +37,7 @@ fn what_hangs_is_told_once_while_it_does_and_linked_to_when_it_has_ended() {
     assert_eq!((report.begun, report.ended), (Timestamp(SECOND), Timestamp(31 * SECOND)));
     assert_eq!((report.state.as_str(), report.parent), ("", None));
     tell(&mut trace, &ask);
-    trace.finish();
+    trace.finish(&COUNTS);
     let [span] = &trace.take()[..] else { panic!("one") };
     assert_eq!((span.kind, state(span).as_str()), (Kind::Server, "-"));
     assert_eq!((span.trace, span.link), (report.trace, Some((report.trace, report.id))));
@@ -53,7 +53,7 @@ fn a_report_is_in_the_trace_that_its_head_names() {
     let ask = with(served("/slow", 200, (SECOND, 50 * SECOND)), parent);
     look(&mut trace, &ask, 40 * SECOND);
     tell(&mut trace, &ask);
-    trace.finish();
+    trace.finish(&COUNTS);
     for span in trace.take() {
         assert_eq!(span.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(span.parent.map(|id| id.to_string()).as_deref(), Some("00f067aa0ba902b7"));
@@ -80,7 +80,7 @@ fn reports_are_bounded_by_the_budget_and_forgotten_in_time() {
     assert_eq!(seen, 5000);
     assert_eq!(left[Left::Untaken as usize], 5000 - 4096);
     assert_sums(&trace);
-    trace.tick(Timestamp(1000 * SECOND));
+    trace.tick(Timestamp(1000 * SECOND), &COUNTS);
     assert!(trace.hanging.is_empty());
 }
 
@@ -89,15 +89,15 @@ fn what_the_end_cuts_short_says_so_and_stands_for_nothing() {
     let mut trace = Trace::new(hanging());
     for mut ask in [asked("/a", 200, (10, 90)), served("/a", 200, (20, 90))] {
         ask.status = None;
-        trace.unfinished(EntityId(ask.entity), &exchange(&ask));
+        trace.unfinished(EntityId(ask.entity), &exchange(&ask), &COUNTS);
     }
-    trace.finish();
+    trace.finish(&COUNTS);
     let spans = trace.take();
     assert_eq!(
         told(&spans, &[key::STETH_SPAN_STATE, key::ERROR_TYPE]),
         "\
         1 Client GET root in_flight -\n\
-        2 Server GET under 1 in_flight -"
+        2 Server GET /items/{id} under 1 in_flight -"
     );
     assert!(spans.iter().all(|span| span.state.is_empty() && !span.error));
     assert!(spans.iter().all(|span| span.kind != Kind::Internal));
@@ -114,8 +114,8 @@ fn a_connect_that_failed_is_a_client_span_without_a_request() {
             peer: peer([192, 0, 2, 7], 5432, 40_000),
             ..ConnectFailed::default()
         };
-        trace.connect_failed(EntityId(1), &failed, fault);
-        trace.finish();
+        trace.connect_failed(EntityId(1), &failed, fault, &COUNTS);
+        trace.finish(&COUNTS);
         let [span] = &trace.take()[..] else { panic!("one") };
         assert_eq!((span.name.as_str(), span.kind, span.error), ("connect", Kind::Client, true));
         assert_eq!((span.begun, span.ended), (Timestamp(5), Timestamp(9)));

@@ -1,0 +1,114 @@
+//! Which exchanges are looked at, where there are more than may be.
+//!
+//! To keep an exchange until its tree is known costs about as much as to count it. Where more come in a
+//! second than [`Config::rate`](super::Config::rate), it is done for a share of the time only: for a slice of every
+//! [`PERIOD`], at a place of chance, everything that begins in it, so that what is looked at are whole
+//! traces still. What comes of it stands for so many more. Errors, what takes longer than the fixed limit,
+//! and what a context or a TCP option says belongs to a trace are looked at whenever they come.
+
+use crate::event::Timestamp;
+
+/// Nanoseconds of a period, as a power of two: a second.
+const PERIOD: u32 = 30;
+/// The same of the time after which the share is set anew: an eighth of a second.
+const STEP: u32 = 27;
+/// The share is never less than one half to the power of this.
+const LEAST: u8 = 10;
+
+/// One half to the power of this: the share of all that it was of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Halves(pub(super) u8);
+
+impl Halves {
+    /// What came by chance alone.
+    pub(super) const WHOLE: Self = Self(0);
+}
+
+/// How large the share is.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// Exchanges in a step that are looked at without any bound.
+    limit: u64,
+    step: u64,
+    came: u64,
+    halves: Halves,
+}
+
+impl Admission {
+    pub(super) fn new(rate: u32) -> Self {
+        let limit = (u64::from(rate) >> (PERIOD - STEP)).max(1);
+        Self { limit, step: 0, came: 0, halves: Halves::WHOLE }
+    }
+
+    /// Whether an exchange that comes at `now` is looked at, and of what share of all it is then.
+    #[inline]
+    pub(super) fn of(
+        &mut self,
+        now: Timestamp,
+        begun: Timestamp,
+        chance: impl FnOnce(u64) -> u64,
+    ) -> Option<Halves> {
+        let step = now.0 >> STEP;
+        if step != self.step {
+            self.halves = if step == self.step + 1 { self.next() } else { Halves::WHOLE };
+            (self.step, self.came) = (step, 0);
+        }
+        self.came += 1;
+        let Halves(halves) = self.halves;
+        if halves == 0 {
+            return Some(Halves::WHOLE);
+        }
+        let within = |time: u64| time & ((1 << PERIOD) - 1);
+        let begins = within(chance(begun.0 >> PERIOD));
+        let after = within(begun.0.wrapping_sub(begins));
+        (after < 1 << (PERIOD - u32::from(halves))).then_some(self.halves)
+    }
+
+    /// The share by which no more would have been looked at in this step than may be.
+    fn next(&self) -> Halves {
+        let over = self.came.div_ceil(self.limit).max(1);
+        let halves = over.next_power_of_two().trailing_zeros();
+        Halves(u8::try_from(halves).unwrap_or(LEAST).min(LEAST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::ids::Ids;
+
+    const STEP_NANOS: u64 = 1 << STEP;
+
+    /// Steps of so many exchanges each; gives how many were looked at, and for how many they stand.
+    fn all(rate: u32, steps: &[u64]) -> (u64, u64) {
+        let (mut admission, ids) = (Admission::new(rate), Ids::new([5, 6, 7, 8]));
+        let (mut seen, mut stands) = (0, 0);
+        for (step, count) in steps.iter().enumerate() {
+            for n in 0..*count {
+                let at = Timestamp(step as u64 * STEP_NANOS + n * STEP_NANOS / count);
+                if let Some(Halves(halves)) = admission.of(at, at, |period| ids.number(period)) {
+                    seen += 1;
+                    stands += 1_u64 << halves;
+                }
+            }
+        }
+        (seen, stands)
+    }
+
+    #[test]
+    fn what_is_looked_at_is_bounded_and_stands_for_all() {
+        assert_eq!(all(8000, &[1000; 100]), (100_000, 100_000));
+        assert_eq!(all(8000, &[10, 0, 0, 900, 1000]), (1910, 1910));
+        // One step is needed to see how many they are.
+        for over in [2_u64, 3, 16, 50] {
+            let count = 1000 * over;
+            let (seen, stands) = all(8000, &vec![count; 2000]);
+            let (rest, of) = (seen - count, 1999 * count);
+            assert!(rest <= 1_010 * 1999, "{over}: {rest}");
+            let off = (stands - count) as f64 / of as f64 - 1.0;
+            assert!(off.abs() < 0.02, "{over}: {off}");
+        }
+        // What comes after a burst is looked at whole again.
+        assert_eq!(all(8000, &[100_000, 10, 10, 10]).0 - 100_000 - 20, 0);
+    }
+}
