@@ -2,7 +2,7 @@
 
 use agent_common::{
     limit::RING_BYTES,
-    settings::{Arch, Watch},
+    settings::{ABSENT, Arch, TaskOffsets, Watch},
     signature::{Class, SIGNATURES, Signature},
     why::WhyWish,
 };
@@ -96,6 +96,8 @@ pub struct Options {
     pub miss_every: u32,
     /// What is measured of exchanges beside their begin and end.
     pub why: Why,
+    /// In which stretches of its threads' time an exchange began and was answered: what links spans.
+    pub stretches: bool,
     /// Families of USE whose programs are loaded.
     pub families: Families,
     /// Traces are carried to and from other hosts.
@@ -229,6 +231,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     if let Some(field) = missing.iter().find(|m| m.need == Need::Capture) {
         return Err(Error::Field(format!("{}.{}", field.of, field.path)));
     }
+    let task = if options.stretches { task } else { TaskOffsets { voluntary: ABSENT, ..task } };
     let parameters = types.parameters("tcp_recvmsg").unwrap_or(5);
     let absent = absent_hooks(&types);
     let schedule = schedule::Plan::new(&types, options.families, options.why.time, options.empty);

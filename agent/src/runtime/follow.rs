@@ -42,6 +42,7 @@ pub fn follow(
     start::find_host(config)?;
     let mut options = start::options(cli, loaded, &exports);
     options.families = Families::NONE;
+    options.stretches = true;
     let kernel = start::load(&options)?;
     let root = HostRoot::new(&config.host.root);
     let machine = Machine::read(&root);

@@ -62,6 +62,7 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
     options.families = Families::from(config);
     options.empty = cli.flags.empty_programs;
     let traces = export.traces.is_some();
+    options.stretches = traces;
     options.why = kernel::Why {
         time: traces && config.traces.why != Why::Off,
         arrivals: traces && config.traces.why == Why::Exact,
@@ -156,7 +157,9 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     find_host(&loaded.config)?;
-    let mut kernel = load(&options(cli, loaded, &exports))?;
+    let mut options = options(cli, loaded, &exports);
+    options.stretches |= looks_on(&loaded.config, shows);
+    let mut kernel = load(&options)?;
     if loaded.config.capture.statistics {
         kernel.count_cost().context(
             "BPF run-time statistics cannot be turned on (that needs CAP_SYS_ADMIN; leave out --stats \
@@ -183,6 +186,11 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     outcome
 }
 
+/// Who looks on sees traces whether or not they are sent to anybody.
+fn looks_on(config: &Config, shows: bool) -> bool {
+    shows && config.traces.enabled != Some(false)
+}
+
 fn conntrack(root: HostRoot, ringer: &Ringer<Ask>) -> anyhow::Result<Conntrack> {
     Conntrack::start(root, ringer.clone()).context("no thread for translated connections")
 }
@@ -199,10 +207,8 @@ async fn serve(
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));
-    // Who looks on sees traces whether or not they are sent to anybody.
     let untaken = exports.traces.as_ref().map(|traces| traces.queue);
-    let looks_on = shows && config.traces.enabled != Some(false);
-    let untaken = untaken.or(looks_on.then_some(SHOWN));
+    let untaken = untaken.or(looks_on(config, shows).then_some(SHOWN));
     let makes_spans = untaken.is_some();
     let trace = untaken.map(|untaken| config.trace(seed(), untaken));
     let trace = if exports.traces.is_some() { trace } else { trace.map(|t| looked_at(config, t)) };

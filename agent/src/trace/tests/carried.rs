@@ -4,6 +4,7 @@ use agent_common::record::{self, Kind};
 
 use super::*;
 use crate::metric::key::{STETH_LINK_METHOD as METHOD, STETH_LINK_MISSING as MISSING};
+use crate::protocol::Steps;
 
 const PARENT: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
 const TRACE: TraceId = TraceId([7; 16]);
@@ -169,4 +170,38 @@ fn what_is_told_after_the_exchange_counts_as_well() {
         "2 Server GET /items/{id} under 1 tcp_option -",
     ];
     assert_eq!(told(&spans, &[METHOD, MISSING]), expect.join("\n"));
+}
+
+/// A request and the call that its thread made for it, in one process.
+fn caused() -> [Ask; 2] {
+    let by = |answered, waits| Course {
+        asked_by: 70,
+        answered_by: 70,
+        answered: Some(Timestamp(answered)),
+        steps: Steps { waits, ..Steps::default() },
+        ..Course::default()
+    };
+    let request = Ask { course: by(90, true), ..served("/items/1", 200, (10, 100)) };
+    let call = Ask { course: by(50, false), entity: 2, ..asked("/stock/1", 200, (20, 60)) };
+    let peer = Peer { port: 81, local_port: 50_000, ..call.peer };
+    [Ask { conn: 3, peer, ..call }, request]
+}
+
+#[test]
+fn a_call_stays_in_the_trace_that_it_was_sent_with() {
+    let came = carried(2, IN, 0);
+    let same = record::Carried { span: [8; 8], ..carried(3, OUT, 0) };
+    check(
+        &[came, same],
+        &caused(),
+        &[
+            "2 Client GET under 2 thread -",
+            &format!("2 Server GET /items/{{id}} {SENT} tcp_option -"),
+        ],
+    );
+    let other = record::Carried { trace: [6; 16], ..same };
+    let spans = spans(&[came, other], &caused());
+    let ids: Vec<_> = spans.iter().map(|span| (span.trace, span.parent)).collect();
+    assert_eq!(ids, [(TRACE, Some(SENT)), (TraceId([6; 16]), None)]);
+    assert_eq!(spans[1].id, SpanId([8; 8]));
 }
