@@ -74,6 +74,9 @@ pub enum TierChoice {
     Only(Tier),
 }
 
+/// Entries of a map that nothing is put into.
+const UNUSED: u32 = 64;
+
 /// What is wanted of the kernel side.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -256,7 +259,12 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let older =
         (!schedule::has_task_storage()).then(|| schedule::without_task_storage(object)).flatten();
-    let mut bpf = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    if options.carry.is_none() {
+        // Requests on their way to and from other hosts: there are none.
+        loader.map_max_entries("HANDS", UNUSED);
+    }
+    let mut bpf = loader
         .btf(Some(&btf))
         .allow_unsupported_maps()
         .override_global("SOCK", sock.as_bytes(), true)
