@@ -126,12 +126,6 @@ pub(crate) struct Conn {
     pub(crate) last: [u64; 2],
     /// The kernel's sequence numbers at those positions.
     pub(crate) seq: [u32; 2],
-    /// How long the connection waited to be accepted, and one, and `why::UNSEEN`; 0 if it is not known, or told already.
-    pub(crate) unaccepted: u64,
-    /// When it was accepted, if that was seen.
-    pub(crate) accepted: u64,
-    /// The account of the thread that moved the ask's first bytes, as it stood.
-    pub(crate) before: Before,
     /// Followed: bytes of this turn that were carried.
     pub(crate) carried: u64,
     /// `sendmmsg`, `recvmmsg`: the array in hand.
@@ -159,6 +153,12 @@ pub(crate) struct Conn {
     /// The connection is over and has bytes to be read or told: its error plus one in the lower half, in the
     /// upper whether the end of the stream was read. Else 0.
     pub(crate) held: u32,
+    /// How long the connection waited to be accepted, and one, and `why::UNSEEN`; 0 if it is not known, or told already.
+    pub(crate) unaccepted: u64,
+    /// When it was accepted, if that was seen.
+    pub(crate) accepted: u64,
+    /// The account of the thread that moved the ask's first bytes, as it stood.
+    pub(crate) before: Before,
     /// Ids of the ask in hand.
     pub(crate) carry: Carry,
     /// Keeps what another processor writes on a line of its own.

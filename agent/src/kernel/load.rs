@@ -79,6 +79,7 @@ const UNUSED: u32 = 64;
 
 /// What is wanted of the kernel side.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "wishes that are independent of each other")]
 pub struct Options {
     /// Which tier of capture.
     pub tier: TierChoice,
@@ -244,18 +245,7 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     let ring_bytes = if options.ring_bytes == 0 { RING_BYTES } else { options.ring_bytes };
     let processors = nr_cpus().unwrap_or(1);
     let shape = rings::Shape::of(ring_bytes.min(1 << 30), processors);
-    let watch = Watch {
-        own: options.own,
-        ports_only: u32::from(options.ports_only),
-        ports: u32::from(!options.ports.is_empty()),
-        processes: 1,
-        unix: u32::from(options.unix),
-        high_water: shape.share / 8,
-        carry: u32::from(options.carry.is_some()),
-        empty: u32::from(options.empty),
-        spares: u32::from(spares),
-        miss_every: options.miss_every,
-    };
+    let watch = watch(options, shape.share / 8, spares);
     let btf = Btf::from_sys_fs().map_err(|e| Error::Load(Box::new(e.into())))?;
     let older =
         (!schedule::has_task_storage()).then(|| schedule::without_task_storage(object)).flatten();
@@ -328,6 +318,22 @@ pub fn load(object: Option<&[u8]>, options: &Options) -> Result<Kernel, Error> {
     kernel.keep_tables(tables);
     kernel.keep_hosts(hosts);
     Ok(kernel)
+}
+
+/// What the programs are to watch.
+fn watch(options: &Options, high_water: u32, spares: bool) -> Watch {
+    Watch {
+        own: options.own,
+        ports_only: u32::from(options.ports_only),
+        ports: u32::from(!options.ports.is_empty()),
+        processes: 1,
+        unix: u32::from(options.unix),
+        high_water,
+        carry: u32::from(options.carry.is_some()),
+        empty: u32::from(options.empty),
+        spares: u32::from(spares),
+        miss_every: options.miss_every,
+    }
 }
 
 /// What the programs are to measure of exchanges.
