@@ -33,7 +33,7 @@ const LATE: Nanos = Nanos(1_000_000_000);
 /// Exec records between two ticks for which `/proc` is read at once.
 const EAGER: u32 = 256;
 /// Processes whose end may have been missed that are looked after with each tick.
-const PATROL: usize = 16;
+const PATROL: usize = 4;
 /// Changes of the filter's verdicts that wait for the runtime.
 const CHANGES: usize = 65_536;
 /// The instance that stands for all beyond the limit.
