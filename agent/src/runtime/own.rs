@@ -246,6 +246,7 @@ impl Own {
                     by(key::STETH_REASON, "malformed", counters.malformed),
                     by(key::STETH_REASON, "head_cut", counters.cut),
                     by(key::STETH_REASON, "unordered", counters.unordered),
+                    by(key::STETH_REASON, "in_flight_full", counters.over),
                 ],
             },
         ]

@@ -12,6 +12,8 @@ use crate::event::Timestamp;
 const PERIOD: u32 = 30;
 /// The same of the time after which the share is set anew: an eighth of a second.
 const STEP: u32 = 27;
+/// Steps whose share is remembered: two seconds.
+const LATELY: usize = 16;
 /// The share is never less than one half to the power of this.
 const LEAST: u8 = 10;
 
@@ -32,12 +34,14 @@ pub(super) struct Admission {
     step: u64,
     came: u64,
     halves: Halves,
+    /// The share in the steps before, by the step's number.
+    lately: [u8; LATELY],
 }
 
 impl Admission {
     pub(super) fn new(rate: u32) -> Self {
         let limit = (u64::from(rate) >> (PERIOD - STEP)).max(1);
-        Self { limit, step: 0, came: 0, halves: Halves::WHOLE }
+        Self { limit, step: 0, came: 0, halves: Halves::WHOLE, lately: [0; LATELY] }
     }
 
     /// Whether an exchange that comes at `now` is looked at, and of what share of all it is then.
@@ -50,6 +54,10 @@ impl Admission {
     ) -> Option<Halves> {
         let step = now.0 >> STEP;
         if step != self.step {
+            let place = usize::try_from(self.step).unwrap_or(0) % LATELY;
+            if let Some(place) = self.lately.get_mut(place) {
+                *place = self.halves.0;
+            }
             self.halves = if step == self.step + 1 { self.next() } else { Halves::WHOLE };
             (self.step, self.came) = (step, 0);
         }
@@ -62,6 +70,36 @@ impl Admission {
         let begins = within(chance(begun.0 >> PERIOD));
         let after = within(begun.0.wrapping_sub(begins));
         (after < 1 << (PERIOD - u32::from(halves))).then_some(self.halves)
+    }
+
+    /// Whether one that was not looked at was there while others began that are: [`Causes`](super::cause::Causes)
+    /// has to know of it.
+    pub(super) fn touches(
+        &self,
+        begun: Timestamp,
+        ended: Timestamp,
+        chance: impl Fn(u64) -> u64,
+    ) -> bool {
+        let mask = (1 << PERIOD) - 1;
+        let len = 1_u64 << (PERIOD - u32::from(self.widest()));
+        let (first, last) = (begun.0 >> PERIOD, ended.0 >> PERIOD);
+        if last > first + 1 {
+            return true;
+        }
+        (first..=last).any(|period| {
+            let from = if period == first { begun.0 & mask } else { 0 };
+            let to = if period == last { ended.0 & mask } else { mask };
+            let begins = chance(period) & mask;
+            let ends = begins + len;
+            // What goes beyond the end of a period stands at its beginning.
+            let around = ends.saturating_sub(mask + 1);
+            (from < ends && to >= begins) || from < around
+        })
+    }
+
+    /// The largest share of a while ago.
+    fn widest(&self) -> u8 {
+        self.lately.iter().copied().chain([self.halves.0]).min().unwrap_or(0)
     }
 
     /// The share by which no more would have been looked at in this step than may be.
@@ -110,5 +148,35 @@ mod tests {
         }
         // What comes after a burst is looked at whole again.
         assert_eq!(all(8000, &[100_000, 10, 10, 10]).0 - 100_000 - 20, 0);
+    }
+
+    #[test]
+    fn who_was_there_while_others_are_looked_at_is_known_to_be() {
+        let ids = Ids::new([1, 2, 3, 4]);
+        let chance = |period| ids.number(period);
+        for halves in [1, 3, 6] {
+            let mut admission = Admission::new(1);
+            (admission.halves, admission.lately) = (Halves(halves), [halves; LATELY]);
+            let looked_at = |at: u64| {
+                let begins = chance(at >> PERIOD) & ((1 << PERIOD) - 1);
+                at.wrapping_sub(begins) & ((1 << PERIOD) - 1) < 1 << (PERIOD - u32::from(halves))
+            };
+            for n in 0..400_u64 {
+                let begun = ids.number(n) & ((1 << (PERIOD + 3)) - 1);
+                let ended = begun + (ids.number(n + 1000) & ((1 << (21 + n % 9)) - 1));
+                let steps = 512;
+                let was = (0..=steps).any(|step| looked_at(begun + (ended - begun) / steps * step));
+                let found = admission.touches(Timestamp(begun), Timestamp(ended), chance);
+                assert!(found || !was, "{halves}: {begun} to {ended}");
+                let long = ended - begun > 1 << (PERIOD - 4);
+                assert!(was || !found || long || near(&looked_at, begun, ended), "{begun} {ended}");
+            }
+        }
+    }
+
+    /// Whether the looks above may have stepped over what they looked for.
+    fn near(looked_at: &dyn Fn(u64) -> bool, begun: u64, ended: u64) -> bool {
+        let step = (ended - begun) / 512;
+        looked_at(ended + step) || looked_at(begun.saturating_sub(step)) || looked_at(ended)
     }
 }

@@ -27,7 +27,7 @@ impl Trace {
     /// Decides on the next exchange.
     pub(super) fn decide(&mut self, counts: &dyn Counts) {
         let Some((at, brief)) = self.window.undecided() else { return };
-        let chosen = brief.state == State::Waits && self.may_be_kept(at, brief);
+        let chosen = brief.is_free() && self.may_be_kept(at, brief);
         let speaks = brief.is_worth() || brief.is_named();
         self.window.pass();
         if !chosen {
@@ -78,15 +78,21 @@ impl Trace {
         let (since, worth) = (brief.since, brief.is_worth());
         let Some(pending) = self.window.get(at) else { return };
         let entity = pending.entity;
-        // What is marked is not chosen by chance, and where traces are carried any of the tree may name one.
-        let sampled = pending.context().is_some_and(|context| context.sampled == Some(true));
-        let foreseen = !self.config.hosts && (worth || !sampled);
-        let number = self.window.get(root).map(|one| self.number(root, one)).filter(|_| foreseen);
+        // What is marked is not chosen by chance, and a trace that is named is not the root's to choose: where
+        // traces are carried any of the tree may name one.
+        let context = pending.context();
+        let marked = !worth && context.is_some_and(|context| context.sampled == Some(true));
+        let number = self.window.get(root).filter(|root| {
+            let own = context.is_none() || root.context().is_some();
+            own && !marked && !self.config.hosts
+        });
+        let number = number.map(|one| self.number(root, one));
         let base = Some(self.config.sampler.threshold).filter(|_| !worth);
         let chance = number.map(|number| self.budget.chance(since, entity, base, number));
         let chance = match chance.unwrap_or(Ok(1.0)) {
             Ok(chance) => chance,
-            Err(left) => return self.deny(at, left),
+            // The rest of its tree may be others' to keep, and must not look smaller for that.
+            Err(left) => return self.window.decide(at, State::Passed(left)),
         };
         let tree = self.tree(root);
         let (trace, randomness) = self.trace_of(&tree, root);
@@ -109,12 +115,12 @@ impl Trace {
                 self.keep(&tree, trace, why, threshold, counts);
             }
             Err(Left::Ratio | Left::Unsampled) => {}
-            Err(left) => tree.keys().for_each(|at| self.deny(*at, left)),
+            Err(left) => {
+                for at in tree.keys() {
+                    self.window.decide(*at, State::Denied(left));
+                }
+            }
         }
-    }
-
-    fn deny(&mut self, at: At, left: Left) {
-        self.window.decide(at, State::Denied(left));
     }
 
     /// The trace of a tree, and what decides on it by chance.

@@ -56,7 +56,7 @@ pub const SCOPE: &str = "steth/trace";
 
 /// How long an idle connection's other end is remembered.
 const REMEMBERED: Nanos = Nanos(300_000_000_000);
-/// Idle ends that are remembered.
+/// Ends that are remembered beside those that have exchanges in the window.
 const ENDS: usize = 65_536;
 
 /// What is kept, and how much may wait.
@@ -111,6 +111,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Heads that were not seen whole and showed no context.
     pub cut: u64,
+    /// Ids in TCP options that were left out because too many requests were in flight.
+    pub over: u64,
     /// Steps of exchanges that came too late, or waited too long, to be put in order.
     pub unordered: u64,
     /// Exchanges judged before their time because the window was full.
@@ -187,6 +189,7 @@ impl Trace {
     /// Takes what goes or comes with a request of which nothing else is known yet.
     pub fn carried(&mut self, record: &record::Carried) {
         self.carried.tell(record, &mut self.window);
+        self.counters.over = self.carried.over;
     }
 
     /// Takes what a Unix socket has in common with its other end.
@@ -222,6 +225,10 @@ impl Trace {
         let always = error || slow || context.is_some() || carried.is_some();
         let share = if always { Some(Halves::WHOLE) } else { share };
         let Some(share) = share else {
+            let (begun, ended) = (exchange.begun, exchange.ended);
+            if self.admission.touches(begun, ended, |period| self.ids.number(period)) {
+                self.causes.witness(exchange);
+            }
             return count_at(&mut self.counters.left, Left::Rate as usize);
         };
         let mut pending = Pending::new(entity, exchange, self.window.head(exchange));
@@ -294,7 +301,8 @@ impl Trace {
         while self.window.oldest().is_some_and(|(_, old)| now.since(old.since).0 >= twice) {
             self.leave();
         }
-        let after = if self.links.len() > ENDS { self.config.hold } else { REMEMBERED };
+        self.window.tidy();
+        let after = if self.links.len() > ENDS { Nanos(0) } else { REMEMBERED };
         self.links.forget(self.now, after, self.window.first());
         self.hanging.forget(self.now);
         self.carried.forget(self.now);
@@ -327,7 +335,7 @@ impl Trace {
         self.causes.remove(at);
         let left = match brief.state {
             State::Kept => return,
-            State::Denied(left) => left,
+            State::Passed(left) | State::Denied(left) => left,
             State::Waits if unmarked => Left::Unsampled,
             State::Waits => Left::Ratio,
         };

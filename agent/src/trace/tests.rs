@@ -15,7 +15,7 @@ use super::*;
 use crate::event::{ConnId, Peer, Pid};
 use crate::metric::key::{self, Key};
 use crate::metric::snapshot::{Value, WallTime};
-use crate::protocol::{Authority, Course, Fault, Lines, Method, Version};
+use crate::protocol::{Authority, Course, Fault, Lines, Method, Steps, Version};
 use crate::red::{self, Red};
 use ids::{SpanId, TraceId};
 use sampling::Threshold;
@@ -300,6 +300,7 @@ fn spans_weighted_give_what_red_counted() {
         per_service: 100,
         total: 250,
         hold: Nanos(2 * SECOND),
+        hosts: false,
         ..config()
     };
     let mut trace = Trace::new(config);
@@ -355,7 +356,7 @@ fn what_is_looked_at_stands_for_what_is_not() {
     const SECONDS: u64 = 60;
     let share = Threshold::of_share(0.5);
     let sampler = Sampler { threshold: share, parent: Parent::Keeps, tail: true };
-    let config = Config { sampler, rate: 500, hold: Nanos(SECOND), ..config() };
+    let config = Config { sampler, rate: 500, hold: Nanos(SECOND), hosts: false, ..config() };
     let mut trace = Trace::new(config);
     let mut kept = Vec::new();
     let errors = |n: u64| n.is_multiple_of(100);
@@ -395,6 +396,91 @@ fn what_is_looked_at_stands_for_what_is_not() {
     // And what is looked at are whole traces, but for those at the edges of a slice.
     let roots = kept.iter().filter(|span| span.role == Role::Server && span.parent.is_none());
     assert!(roots.count() < 300);
+}
+
+/// A thread that holds two requests is not taken to hold one because the other is not looked at.
+#[test]
+fn what_is_not_looked_at_bears_witness() {
+    const MILLI: u64 = 1_000_000;
+    let mut trace = Trace::new(Config { rate: 100, hold: Nanos(2_000 * MILLI), ..config() });
+    let mut ends = Vec::new();
+    for n in 0..20_000_u64 {
+        let at = n * MILLI / 2;
+        let hand = |answered, waits| Course {
+            asked_by: 10 + n as u32,
+            answered_by: 10 + n as u32,
+            answered: Some(Timestamp(answered)),
+            steps: Steps { waits, ..Steps::default() },
+            ..Course::default()
+        };
+        let own = |ask: Ask, course, from, to| Ask {
+            entity: 2,
+            conn: 10 + 4 * n + from % 4,
+            times: (at + from, at + to),
+            peer: Peer { port: n as u16, ..ask.peer },
+            course,
+            ..ask
+        };
+        let first = own(served("/1", 200, (0, 0)), hand(at + 9 * MILLI, true), 0, 9 * MILLI);
+        let second =
+            own(served("/2", 200, (0, 0)), hand(at + 6 * MILLI, true), 2 * MILLI + 1, 6 * MILLI);
+        let call =
+            own(asked("/3", 200, (0, 0)), hand(at + 5 * MILLI, false), 3 * MILLI + 2, 5 * MILLI);
+        ends.extend([first, second, call]);
+    }
+    ends.sort_by_key(|ask| ask.times.1);
+    for (n, ask) in ends.iter().enumerate() {
+        tell(&mut trace, ask);
+        if n % 2000 == 0 {
+            let now = Timestamp(ask.times.1);
+            trace.complete(Timestamp(now.0.saturating_sub(20 * MILLI)));
+            trace.tick(now, &COUNTS);
+        }
+    }
+    trace.finish(&COUNTS);
+    let Counters { linked, left, kept, .. } = *trace.counters();
+    assert!(left[Left::Rate as usize] > 10_000 && kept.iter().sum::<u64>() > 1000);
+    assert_eq!(linked[By::Thread as usize], 0);
+}
+
+/// Both ends fail, and one of both services has far more that fails than its budget.
+#[test]
+fn a_tree_of_two_budgets_is_weighed_once() {
+    const SECOND: u64 = 1_000_000_000;
+    let config = Config { per_service: 100, hold: Nanos(SECOND), hosts: false, ..config() };
+    let mut trace = Trace::new(config);
+    let mut kept = Vec::new();
+    let (mut pairs, seconds) = (0_u64, 60);
+    for n in 0..seconds * 600 {
+        let at = n * SECOND / 600;
+        if n % 12 == 0 {
+            let port = n as u16;
+            let (client, server) = (asked("/", 500, (0, 0)), served("/", 500, (0, 0)));
+            let peer = Peer { port, ..server.peer };
+            tell(&mut trace, &Ask { times: (at + 10, at + 30), peer, conn: 10 + n, ..server });
+            let peer = Peer { local_port: port, ..client.peer };
+            tell(&mut trace, &Ask { times: (at, at + 40), peer, conn: 9_000_000 + n, ..client });
+            pairs += u64::from(at > 3 * SECOND);
+        } else {
+            let lone = served("/", 500, (at, at + 10));
+            tell(&mut trace, &Ask { peer: Peer::default(), conn: 10 + n, ..lone });
+        }
+        if n % 100 == 0 {
+            trace.tick(Timestamp(at), &COUNTS);
+            kept.extend(trace.take());
+        }
+    }
+    trace.finish(&COUNTS);
+    kept.extend(trace.take());
+    assert_sums(&trace);
+    let of = |span: &Span| span.state.strip_prefix("ot=th:").and_then(Threshold::parse).unwrap();
+    for role in [Role::Client, Role::Server] {
+        let late = kept.iter().filter(|span| span.role == role && span.begun.0 > 3 * SECOND);
+        let paired = late.filter(|span| role == Role::Client || span.parent.is_some());
+        let all: f64 = paired.map(|span| of(span).adjusted_count()).sum();
+        let off = all / pairs as f64 - 1.0;
+        assert!(off.abs() < 0.15, "{role:?}: {all} of {pairs}");
+    }
 }
 
 #[test]

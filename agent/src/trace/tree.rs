@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::Trace;
 use super::link::{Mate, Missing};
 use super::pending::Pending;
-use super::window::{At, State, Window};
+use super::window::{At, Window};
 use crate::event::Timestamp;
 use crate::protocol::Role;
 
@@ -53,7 +53,7 @@ impl Trace {
     fn joins(&self, at: At, since: Timestamp) -> bool {
         self.window.brief(at).is_some_and(|one| {
             let apart = one.since.since(since).max(since.since(one.since));
-            one.state == State::Waits && apart <= self.config.hold
+            one.is_free() && apart <= self.config.hold
         })
     }
 

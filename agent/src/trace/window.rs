@@ -28,9 +28,11 @@ pub(super) struct At(pub(super) u64);
 pub(super) enum State {
     /// Nothing yet, or nobody asked for it: what it is left out for is known when it leaves.
     Waits,
+    /// It was not chosen for its own sake because of this; it may still be kept with others.
+    Passed(Left),
     /// It is a span.
     Kept,
-    /// It was to be one, and this was in the way.
+    /// Its tree was to be kept, and this was in the way.
     Denied(Left),
 }
 
@@ -79,6 +81,11 @@ impl Brief {
 
     pub(super) fn role(&self) -> Role {
         if self.what.has(What::CLIENT) { Role::Client } else { Role::Server }
+    }
+
+    /// Nothing was decided of its tree.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.state, State::Waits | State::Passed(_))
     }
 
     /// It is to be kept for what it is, whatever the share.
@@ -265,6 +272,13 @@ impl Window {
             self.heads.free(oldest.as_ref());
         }
         Some((at, brief))
+    }
+
+    /// Frees heads of what never came into the window.
+    pub(super) fn tidy(&mut self) {
+        if self.first() == self.next() {
+            self.heads.free(None);
+        }
     }
 
     /// Those that share a trace by the word of their heads, the oldest first, `most` of them.

@@ -526,8 +526,9 @@ impl Machine {
         }
     }
 
-    /// All before `until` has been told.
-    pub(super) fn settle(&mut self, until: Timestamp) {
+    /// All before `until` has been told. `first` is the oldest in the window.
+    pub(super) fn settle(&mut self, until: Timestamp, first: At) {
+        self.early.retain(|_, at| *at >= first);
         let mut closed = Vec::new();
         for thread in self.threads.values_mut() {
             if thread.run.as_ref().is_some_and(|run| until.since(run.last) >= RUN) {

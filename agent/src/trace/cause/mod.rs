@@ -20,7 +20,7 @@ use super::pending::Pending;
 use super::span::By;
 use super::window::{At, Window};
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
-use crate::protocol::{Begun, Course, Role};
+use crate::protocol::{Begun, Course, Exchange, Role};
 use crate::red::ByNumber;
 use habit::Kind;
 use machine::Machine;
@@ -32,8 +32,11 @@ const STEPS: usize = 1 << 20;
 const OPEN: usize = 4096;
 /// After so many sweeps that do not show it, what was open is over.
 const GONE: u64 = 4;
-/// How long a process that nothing is heard of is remembered.
+/// How long a process that nothing is heard of is remembered, and how long one that only serves or only asks.
 const REMEMBERED: Nanos = Nanos(300_000_000_000);
+const QUIET: Nanos = Nanos(20_000_000_000);
+/// Processes that are remembered: beyond that none that are quiet are.
+const PROCESSES: usize = 16_384;
 
 /// An exchange as the machine knows it; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,23 +135,37 @@ impl Causes {
         let Pending { conn, pid, role, begun, ended, peer, course, .. } = pending;
         let kind = kind(peer, path);
         let known = Known { role: *role, begun: *begun, kind, course, at: Some(at) };
-        let place = (*conn, *begun);
+        self.over(*pid, *conn, *ended, &known);
+    }
+
+    /// An exchange that is not looked at was there while others were that are: what its thread did then it
+    /// may have done for this one.
+    pub(super) fn witness(&mut self, exchange: &Exchange<'_>) {
+        let Exchange { conn, pid, role, begun, ended, peer, course, path, .. } = exchange;
+        let kind = kind(peer, path);
+        let known = Known { role: *role, begun: *begun, kind, course, at: None };
+        self.over(*pid, *conn, *ended, &known);
+    }
+
+    fn over(&mut self, pid: Pid, conn: ConnId, ended: Timestamp, known: &Known<'_>) {
         let next = Id(self.next);
-        let process = self.process(*pid);
-        let before = process.open.remove(&place);
+        let process = self.process(pid);
+        let before = process.open.remove(&(conn, known.begun));
         let (id, answered) = before.map_or((next, false), |Shown { id, answered, .. }| {
-            process.machine.bind(id, at);
+            if let Some(at) = known.at {
+                process.machine.bind(id, at);
+            }
             (id, answered)
         });
         let mut steps = Vec::with_capacity(4);
         if before.is_none() {
-            begin(&known, id, &mut steps);
+            begin(known, id, &mut steps);
         }
         if !answered {
-            answer(&known, id, &mut steps);
+            answer(known, id, &mut steps);
         }
-        steps.push(Event { time: *ended, ..event(&known, id, Step::Over) });
-        self.push(*pid, steps);
+        steps.push(Event { time: ended, ..event(known, id, Step::Over) });
+        self.push(pid, steps);
     }
 
     /// A sweep shows an exchange that is not over.
@@ -233,7 +250,7 @@ impl Causes {
             for step in process.steps.drain(..ready) {
                 machine.step(&step);
             }
-            machine.settle(until);
+            machine.settle(until, first);
             for (child, parent, by) in machine.links.drain(..) {
                 if child < first || parent < first {
                     continue;
@@ -245,8 +262,10 @@ impl Causes {
             missing.extend(machine.missing.drain(..));
         }
         missing.retain(|at, _| *at >= first);
+        let quiet = if processes.len() > PROCESSES { Nanos(0) } else { QUIET };
         processes.retain(|_, process| {
-            !process.steps.is_empty() || until.since(process.used) < REMEMBERED
+            let lasts = if process.is_quiet() { quiet } else { REMEMBERED };
+            !process.steps.is_empty() || until.since(process.used) < lasts
         });
     }
 
