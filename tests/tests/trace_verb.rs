@@ -34,5 +34,7 @@ fn prints_the_next_traces_and_ends() -> Result<()> {
     assert!(text.contains(&format!("-> {}  GET 200", traffic.client())), "{text}");
     assert!(text.contains(&format!("!{}  GET", traffic.server())) && text.contains(" 503"));
     assert!(text.contains("failed") && text.contains('█') && !text.contains("hunter2"), "{text}");
+    // And what their time went into.
+    assert!(text.contains("cpu ") && text.contains("first_byte "), "{text}");
     Ok(())
 }

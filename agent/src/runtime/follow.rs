@@ -17,7 +17,7 @@ use crate::config::Loaded;
 use crate::config::cli::Cli;
 use crate::host::{HostRoot, Machine, Processes};
 use crate::trace::Batch;
-use crate::usage::Families;
+use crate::usage::Family;
 
 /// Between two looks for traces that are whole.
 const PACE: Duration = Duration::from_millis(500);
@@ -41,8 +41,10 @@ pub fn follow(
     let exports = loaded.export()?;
     start::find_host(config)?;
     let mut options = start::options(cli, loaded, &exports);
-    options.families = Families::NONE;
-    options.stretches = true;
+    // The scheduler's view says what requests waited for.
+    let wanted = [Family::Scheduler].into_iter().filter(|family| options.families.has(*family));
+    options.families = wanted.collect();
+    start::ask_for_spans(&mut options, config);
     let kernel = start::load(&options)?;
     let root = HostRoot::new(&config.host.root);
     let machine = Machine::read(&root);

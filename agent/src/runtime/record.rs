@@ -18,7 +18,6 @@ use super::{bell, clock, start};
 use crate::config::Loaded;
 use crate::config::cli::Cli;
 use crate::host::{HostRoot, Machine, Processes};
-use crate::kernel;
 use crate::source::{Counts, Header, Noted, Notes, Writer, anonymise};
 
 /// Bytes of a recording at most.
@@ -46,7 +45,8 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     log::start(&loaded.config.log, Sink::Stderr).context("the log cannot be started")?;
     let exports = loaded.export()?;
     // Who reads the recording may want spans of it.
-    let options = kernel::Options { stretches: true, ..start::options(cli, loaded, &exports) };
+    let mut options = start::options(cli, loaded, &exports);
+    start::ask_for_spans(&mut options, &loaded.config);
     let kernel = start::load(&options)?;
     let path = if wanted.anonymous { part(wanted.file) } else { wanted.file.to_owned() };
     let file = create(&path)?;

@@ -61,12 +61,9 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
     let mut options = kernel::Options::from(config);
     options.families = Families::from(config);
     options.empty = cli.flags.empty_programs;
-    let traces = export.traces.is_some();
-    options.stretches = traces;
-    options.why = kernel::Why {
-        time: traces && config.traces.why != Why::Off,
-        arrivals: traces && config.traces.why == Why::Exact,
-    };
+    if export.traces.is_some() {
+        ask_for_spans(&mut options, config);
+    }
     options.own = if config.observe.itself { 0 } else { std::process::id() };
     if config.host.root != std::path::Path::new("/") {
         options.btf = Some(config.host.root.join("sys/kernel/btf/vmlinux")).filter(|p| p.exists());
@@ -119,6 +116,15 @@ pub struct Limits {
     pub connections: u64,
 }
 
+/// What spans need beside what is counted.
+pub fn ask_for_spans(options: &mut kernel::Options, config: &Config) {
+    options.stretches = true;
+    options.why = kernel::Why {
+        time: config.traces.why != Why::Off,
+        arrivals: config.traces.why == Why::Exact,
+    };
+}
+
 /// The stages as they are configured: the same live, recorded and replayed.
 pub fn pipeline(
     config: &Config,
@@ -158,7 +164,9 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     }
     find_host(&loaded.config)?;
     let mut options = options(cli, loaded, &exports);
-    options.stretches |= looks_on(&loaded.config, shows);
+    if looks_on(&loaded.config, shows) {
+        ask_for_spans(&mut options, &loaded.config);
+    }
     let mut kernel = load(&options)?;
     if loaded.config.capture.statistics {
         kernel.count_cost().context(

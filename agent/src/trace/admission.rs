@@ -8,9 +8,10 @@
 
 use crate::event::Timestamp;
 
-/// Nanoseconds of a period, as a power of two: a second.
+const SECOND: u64 = 1_000_000_000;
+/// Nanoseconds of a period, as a power of two: 1.07 s.
 const PERIOD: u32 = 30;
-/// The same of the time after which the share is set anew: an eighth of a second.
+/// The same of the time after which the share is set anew: 0.13 s.
 const STEP: u32 = 27;
 /// Steps whose share is remembered: two seconds.
 const LATELY: usize = 16;
@@ -40,7 +41,7 @@ pub(super) struct Admission {
 
 impl Admission {
     pub(super) fn new(rate: u32) -> Self {
-        let limit = (u64::from(rate) >> (PERIOD - STEP)).max(1);
+        let limit = ((u64::from(rate) << STEP) / SECOND).max(1);
         Self { limit, step: 0, came: 0, halves: Halves::WHOLE, lately: [0; LATELY] }
     }
 

@@ -223,6 +223,7 @@ impl Trace {
         let ids = &self.ids;
         let share = self.admission.of(self.now, exchange.begun, |period| ids.number(period));
         let always = error || slow || context.is_some() || carried.is_some();
+        let apart = share.is_none();
         let share = if always { Some(Halves::WHOLE) } else { share };
         let Some(share) = share else {
             let (begun, ended) = (exchange.begun, exchange.ended);
@@ -233,7 +234,7 @@ impl Trace {
         };
         let mut pending = Pending::new(entity, exchange, self.window.head(exchange));
         pending.counted = counted;
-        pending.share = share;
+        (pending.share, pending.apart) = (share, apart);
         pending.error = error;
         pending.slow = slow || {
             let route = (entity, exchange.role, counted.route);

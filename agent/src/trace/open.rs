@@ -98,7 +98,9 @@ impl Trace {
             if self.kept.len() >= self.config.untaken {
                 return Err(Left::Untaken);
             }
-            self.budget.take(self.now, &judged, services, 1.0).map(|_| judged)
+            // Budgets are of the seconds that are decided on.
+            let at = Timestamp(self.now.0.saturating_sub(self.config.hold.0));
+            self.budget.take(at, &judged, services, 1.0).map(|_| judged)
         });
         let judged = match judged {
             Ok(judged) => judged,

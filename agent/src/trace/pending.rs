@@ -59,6 +59,8 @@ pub(super) struct Pending {
     pub(super) counted: Counted,
     /// Of what share of all it is.
     pub(super) share: Halves,
+    /// What else its process did then is not known: others were not looked at.
+    pub(super) apart: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -123,6 +125,7 @@ impl Pending {
             head,
             counted: Counted::NOWHERE,
             share: Halves::WHOLE,
+            apart: false,
             rare: None,
         }
     }
@@ -159,6 +162,7 @@ impl Pending {
             head,
             counted: Counted::NOWHERE,
             share: Halves::WHOLE,
+            apart: false,
             rare: None,
         }
     }

@@ -356,7 +356,7 @@ fn what_is_looked_at_stands_for_what_is_not() {
     const SECONDS: u64 = 60;
     let share = Threshold::of_share(0.5);
     let sampler = Sampler { threshold: share, parent: Parent::Keeps, tail: true };
-    let config = Config { sampler, rate: 500, hold: Nanos(SECOND), hosts: false, ..config() };
+    let config = Config { sampler, rate: 450, hold: Nanos(SECOND), hosts: false, ..config() };
     let mut trace = Trace::new(config);
     let mut kept = Vec::new();
     let errors = |n: u64| n.is_multiple_of(100);

@@ -134,7 +134,9 @@ impl Causes {
     fn add(&mut self, at: At, pending: &Pending, path: &str) {
         let Pending { conn, pid, role, begun, ended, peer, course, .. } = pending;
         let kind = kind(peer, path);
-        let known = Known { role: *role, begun: *begun, kind, course, at: Some(at) };
+        // Of one that stands alone it is not known what made it, nor what it made: it bears witness.
+        let at = Some(at).filter(|_| !pending.apart);
+        let known = Known { role: *role, begun: *begun, kind, course, at };
         self.over(*pid, *conn, *ended, &known);
     }
 
