@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::collector::Collector;
 use crate::metrics::Metrics;
 
 /// How long the agent may take to start, and to answer.
@@ -43,6 +44,28 @@ impl Agent {
     /// The same with variables of the environment; `OTEL_*` and `STETH_*` of the caller do not count.
     pub fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         Self::start_through(&[], &binary(), flags, environment)
+    }
+
+    /// The same with every request a span, sent to `collector` as soon as it is decided on. What `more` says goes
+    /// before that.
+    pub fn keeping_all(
+        flags: &[&str],
+        collector: &Collector,
+        more: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let endpoint = collector.grpc();
+        let mut environment = vec![
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+            ("OTEL_TRACES_SAMPLER", "always_on"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "300"),
+            ("STETH_TRACES_PER_SERVICE", "100000"),
+            ("STETH_TRACES_TOTAL", "1000000"),
+            ("STETH_TRACES_RATE", "10000000"),
+            ("STETH_TRACES_WINDOW", "1s"),
+        ];
+        environment.extend_from_slice(more);
+        Self::start_with(flags, &environment)
     }
 
     /// The same by way of another program, which is given the words after its name and then the

@@ -6,6 +6,22 @@ use std::process::Command;
 
 use crate::program::{Program, command};
 
+/// A Python server on the port of its argument that answers each request with the path it had.
+pub const ECHO: &str = r#"
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.path)))
+        self.end_headers()
+        self.wfile.write(self.path.encode())
+    def log_message(self, *_): pass
+ThreadingHTTPServer.request_queue_size = 64
+ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+"#;
+
 /// Where the program `name` stands.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(name)

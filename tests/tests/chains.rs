@@ -130,22 +130,14 @@ fn event_loops() -> bool {
 
 /// An agent that keeps every span and sends them at once.
 fn agent(collector: &Collector) -> Result<Agent> {
-    let endpoint = collector.grpc();
-    let environment = [
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-        ("OTEL_TRACES_SAMPLER", "always_on"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "300"),
+    let more = [
         ("OTEL_BSP_MAX_QUEUE_SIZE", "500000"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
-        ("STETH_TRACES_PER_SERVICE", "100000"),
-        ("STETH_TRACES_TOTAL", "1000000"),
-        ("STETH_TRACES_RATE", "10000000"),
         ("STETH_TRACES_WINDOW", "3s"),
         ("STETH_TRACES_WINDOW_BYTES", "256MiB"),
         ("STETH_TRACES_EVENT_LOOPS", if event_loops() { "true" } else { "false" }),
     ];
-    Agent::start_with(&["--interval", "1s"], &environment)
+    Agent::keeping_all(&["--interval", "1s"], collector, &more)
 }
 
 /// Asks for a path on a kept connection.

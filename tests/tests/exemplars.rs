@@ -30,16 +30,7 @@ fn exemplars(page: &str, service: &str) -> Result<Vec<(String, String, f64)>> {
 fn a_bucket_names_a_span_that_was_sent() -> Result<()> {
     const COUNT: u32 = 20;
     let Some(collector) = Collector::start("exemplars-collector")? else { return Ok(()) };
-    let agent = Agent::start_with(
-        &["--interval", "30s"],
-        &[
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.grpc().as_str()),
-            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-            ("OTEL_TRACES_SAMPLER", "always_on"),
-            ("OTEL_BSP_SCHEDULE_DELAY", "200"),
-            ("STETH_TRACES_WINDOW", "1s"),
-        ],
-    )?;
+    let agent = Agent::keeping_all(&["--interval", "30s"], &collector, &[])?;
     let prometheus = Prometheus::start(&agent)?;
     let traffic = Traffic::start("exemplars")?;
     traffic.ask(COUNT)?;

@@ -11,29 +11,13 @@ use steth_tests::agent::Agent;
 use steth_tests::collector::Collector;
 use steth_tests::group::Group;
 use steth_tests::program::{Program, Scratch, command, run};
-use steth_tests::scripts::python;
+use steth_tests::scripts::{ECHO, python};
 use steth_tests::space::Space;
 use steth_tests::spans::Span;
 
 const SERVER: u64 = 2;
 const CLIENT: u64 = 3;
 const PORT: u16 = 8080;
-
-/// Answers each request with the path it had.
-const SERVE: &str = r#"
-import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.path)))
-        self.end_headers()
-        self.wfile.write(self.path.encode())
-    def log_message(self, *_): pass
-ThreadingHTTPServer.request_queue_size = 64
-ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
-"#;
 
 /// So many connections at once with so many requests each, one after the other. Every seventh has a context, every
 /// tenth a head of more than one segment.
@@ -171,20 +155,9 @@ impl Hosts {
 
     /// The agent of a host.
     fn agent(&self, host: usize, collector: &Collector) -> Result<Agent> {
-        let endpoint = collector.grpc();
         let other = format!("{}*", self.service(1 - host, ""));
-        let environment = [
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
-            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-            ("OTEL_TRACES_SAMPLER", "always_on"),
-            ("OTEL_BSP_SCHEDULE_DELAY", "300"),
-            ("STETH_TRACES_PER_SERVICE", "100000"),
-            ("STETH_TRACES_TOTAL", "1000000"),
-            ("STETH_TRACES_RATE", "10000000"),
-            ("STETH_TRACES_WINDOW", "1s"),
-            ("STETH_TRACES_HOSTS", self.groups[host].path()),
-        ];
-        Agent::start_with(&["--interval", "1s", "--exclude-service", &other], &environment)
+        let flags = ["--interval", "1s", "--exclude-service", &other];
+        Agent::keeping_all(&flags, collector, &[("STETH_TRACES_HOSTS", self.groups[host].path())])
     }
 
     /// How many ids came by the path.
@@ -271,7 +244,7 @@ fn every_request_is_joined_over_a_path_that_lets_the_option_pass() -> Result<()>
         let Some(collector) = Collector::start("hosts-collector")? else { return Ok(()) };
         let hosts = Hosts::new(path, number)?;
         let agents = [hosts.agent(0, &collector)?, hosts.agent(1, &collector)?];
-        let _server = hosts.serve(SERVE)?;
+        let _server = hosts.serve(ECHO)?;
         hosts.ask(ASK, &[CONNECTIONS, EACH])?;
         let total = CONNECTIONS * EACH;
         assert_eq!(counter(&agents[0], "carry_written")?, total as u64, "{path}: written");
@@ -288,7 +261,7 @@ fn a_call_made_by_the_thread_that_has_the_request_in_hand_is_of_its_trace() -> R
     let Some(collector) = Collector::start("hosts-chain")? else { return Ok(()) };
     let hosts = Hosts::new("pass", 7)?;
     let mut agents = [hosts.agent(0, &collector)?, hosts.agent(1, &collector)?];
-    let _back = hosts.serve_at(0, "back", SERVE, &["8081"])?;
+    let _back = hosts.serve_at(0, "back", ECHO, &["8081"])?;
     let back = [PORT.to_string(), address(7, 0)];
     let _server = hosts.serve_at(1, "server", PASS_ON, &[&back[0], &back[1], "8081"])?;
     hosts.ask(ASK, &[8, 10])?;
@@ -323,7 +296,7 @@ fn a_path_that_strips_the_option_costs_the_link_and_nothing_else() -> Result<()>
     let Some(collector) = Collector::start("hosts-strip")? else { return Ok(()) };
     let hosts = Hosts::new("strip", 3)?;
     let agents = [hosts.agent(0, &collector)?, hosts.agent(1, &collector)?];
-    let _server = hosts.serve(SERVE)?;
+    let _server = hosts.serve(ECHO)?;
     hosts.ask(ASK, &[4, 10])?;
     assert_eq!(hosts.seen(), 40);
     assert_eq!(counter(&agents[1], "carry_read")?, 0);
@@ -353,7 +326,7 @@ fn a_path_that_drops_the_option_gets_no_more_of_it_and_every_request_is_answered
     let Some(collector) = Collector::start("hosts-drop")? else { return Ok(()) };
     let hosts = Hosts::new("drop", 4)?;
     let agents = [hosts.agent(0, &collector)?, hosts.agent(1, &collector)?];
-    let _server = hosts.serve(SERVE)?;
+    let _server = hosts.serve(ECHO)?;
     let begun = Instant::now();
     hosts.ask(ASK, &[1, 40])?;
     println!("{:?} for 40 requests", begun.elapsed());
@@ -371,7 +344,7 @@ fn a_peer_without_an_agent_answers_as_ever() -> Result<()> {
     let Some(collector) = Collector::start("hosts-alone")? else { return Ok(()) };
     let hosts = Hosts::new("pass", 5)?;
     let mut agent = hosts.agent(0, &collector)?;
-    let _server = hosts.serve(SERVE)?;
+    let _server = hosts.serve(ECHO)?;
     hosts.ask(ASK, &[4, 10])?;
     assert_eq!(hosts.seen(), counter(&agent, "carry_written")?);
     assert_eq!(counter(&agent, "carry_written")?, 40);

@@ -126,15 +126,10 @@ fn agent(collector: &Collector, grpc: bool, more: &[(&str, &str)]) -> Result<Age
     let mut environment = vec![
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", protocol),
-        ("OTEL_TRACES_SAMPLER", "always_on"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "300"),
-        ("STETH_TRACES_PER_SERVICE", "100000"),
-        ("STETH_TRACES_TOTAL", "1000000"),
-        ("STETH_TRACES_RATE", "10000000"),
         ("STETH_TRACES_WINDOW", "2s"),
     ];
     environment.extend_from_slice(more);
-    Agent::start_with(&["--interval", "1s"], &environment)
+    Agent::keeping_all(&["--interval", "1s"], collector, &environment)
 }
 
 fn size(span: &Span) -> u64 {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use steth_tests::agent::Agent;
 use steth_tests::collector::Collector;
 use steth_tests::program::{Program, Scratch, command, run};
+use steth_tests::scripts::ECHO;
 use steth_tests::space::Space;
 use steth_tests::spans::Span;
 
@@ -16,22 +17,6 @@ const CLIENT: u64 = 3;
 /// Connections, and requests on each.
 const CONNECTIONS: usize = 10;
 const EACH: usize = 20;
-
-/// Answers each request with the path it had.
-const SERVE: &str = r#"
-import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.path)))
-        self.end_headers()
-        self.wfile.write(self.path.encode())
-    def log_message(self, *_): pass
-ThreadingHTTPServer.request_queue_size = 64
-ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
-"#;
 
 /// Asks both, says so, and stays: where it is can be looked up for as long as it is there.
 const ASK: &str = r#"
@@ -82,19 +67,9 @@ fn every_request_through_translated_ports_is_joined() -> Result<()> {
     rules.arg("-f").arg(scratch.file("rules", RULES)?);
     run(near.inside(&rules))?;
 
-    let endpoint = collector.grpc();
-    let environment = [
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-        ("OTEL_TRACES_SAMPLER", "always_on"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "300"),
-        ("STETH_TRACES_PER_SERVICE", "100000"),
-        ("STETH_TRACES_TOTAL", "1000000"),
-        ("STETH_TRACES_RATE", "10000000"),
-        ("STETH_TRACES_WINDOW", "4s"),
-    ];
-    let mut agent = Agent::start_with(&["--interval", "1s"], &environment)?;
-    let serve = scratch.file("serve.py", SERVE)?;
+    let mut agent =
+        Agent::keeping_all(&["--interval", "1s"], &collector, &[("STETH_TRACES_WINDOW", "4s")])?;
+    let serve = scratch.file("serve.py", ECHO)?;
     let server = |of: &str, port: u16| {
         let mut server = command("python3", &format!("{name}-{of}"));
         server.arg(&serve).arg(port.to_string());

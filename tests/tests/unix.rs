@@ -103,18 +103,8 @@ fn both_ends_of_unix_sockets_are_joined() -> Result<()> {
     const SPAN_CLIENT: u64 = 3;
     let Some(collector) = Collector::start("unix-spans")? else { return Ok(()) };
     let scratch = Scratch::new("unix-spans")?;
-    let endpoint = collector.grpc();
-    let environment = [
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-        ("OTEL_TRACES_SAMPLER", "always_on"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "300"),
-        ("STETH_TRACES_PER_SERVICE", "100000"),
-        ("STETH_TRACES_TOTAL", "1000000"),
-        ("STETH_TRACES_RATE", "10000000"),
-        ("STETH_TRACES_WINDOW", "2s"),
-    ];
-    let mut agent = Agent::start_with(&["--interval", "1s"], &environment)?;
+    let mut agent =
+        Agent::keeping_all(&["--interval", "1s"], &collector, &[("STETH_TRACES_WINDOW", "2s")])?;
     let socket = scratch.path().join("http.sock");
     let mut server = command("python3", &own("unix-joined-server"));
     server.arg(scratch.file("server.py", SERVER)?).arg(&socket);

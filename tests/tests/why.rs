@@ -18,6 +18,7 @@ use steth_tests::scripts::path;
 use steth_tests::spans::Span;
 
 const SERVER: u64 = 2;
+const FLAGS: &[&str] = &["--interval", "1s"];
 
 /// Every part of a request's time.
 const PARTS: [&str; 10] = [
@@ -55,7 +56,7 @@ impl Bench {
     ) -> Result<Option<Self>> {
         let name = format!("why-{name}-{}", std::process::id());
         let Some(collector) = Collector::start(&name)? else { return Ok(None) };
-        let agent = agent(&collector, &[("STETH_TRACES_WHY", why)])?;
+        let agent = Agent::keeping_all(FLAGS, &collector, &[("STETH_TRACES_WHY", why)])?;
         let port = free_port()?;
         let server = server(&format!("{name}-server"), port, change)?;
         Ok(Some(Self { collector, agent, _server: server, port, name }))
@@ -84,20 +85,6 @@ impl Bench {
         assert_eq!(spans.len(), expect, "{}", self.agent.log());
         Ok(spans)
     }
-}
-
-/// An agent that keeps every span and sends them at once.
-fn agent(collector: &Collector, more: &[(&str, &str)]) -> Result<Agent> {
-    let endpoint = collector.grpc();
-    let mut environment = vec![
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-        ("OTEL_TRACES_SAMPLER", "always_on"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "300"),
-        ("STETH_TRACES_WINDOW", "1s"),
-    ];
-    environment.extend_from_slice(more);
-    Agent::start_with(&["--interval", "1s"], &environment)
 }
 
 fn server(
@@ -351,7 +338,7 @@ fn without_the_scheduler_s_view_there_is_no_account_and_the_status_says_why() ->
     let Some(collector) = Collector::start("why-bare")? else { return Ok(()) };
     let off = ["SCHEDULER", "OFFCPU", "LOCKS"].map(|family| format!("STETH_USAGE_{family}"));
     let environment: Vec<(&str, &str)> = off.iter().map(|name| (name.as_str(), "false")).collect();
-    let agent = agent(&collector, &environment)?;
+    let agent = Agent::keeping_all(FLAGS, &collector, &environment)?;
     let status = agent.status()?;
     let probes = status["capture"]["probes"].as_array().context("no probes")?;
     let probe = probes.iter().find(|probe| probe["name"] == "request_time").context("no probe")?;

@@ -64,8 +64,8 @@ pub enum Verb {
     /// Watch, and print each trace as a waterfall of text.
     ///
     /// Watches by itself, beside an agent or without one: nothing listens, so nobody who may not watch
-    /// this host can ask for what was requested on it. Every trace is printed, as far as the budgets of
-    /// `traces` allow; `STETH_TRACES_RATIO` makes it a part of them, beside errors and slow ones.
+    /// this host can ask for what was requested on it. Every trace is printed, as far as
+    /// `traces.rate` and the budgets allow; `STETH_TRACES_RATIO` makes it a part of them, beside errors and slow ones.
     #[command(
         after_help = "Examples:\n  sudo steth trace --last 5\n  sudo STETH_TRACES_RATIO=0 steth trace --include-service shop"
     )]

@@ -153,7 +153,7 @@ impl Turnstile {
         }
         let (mut next_tick, mut next_export) = (start, after(start, self.pace.export));
         let mut next_show = self.pace.show.map(|show| after(start, show));
-        // What links spans must be known of long before they are judged.
+        // What links spans must be known of long before they are decided on.
         let often = self.pipeline.trace().map(|trace| Nanos(trace.config().hold.0 / SWEEPS));
         let mut next_sweep = often.map(|often| Timestamp(start.0 + often.0));
         let mut next_spans = self.pace.spans.map(|spans| after(start, spans));

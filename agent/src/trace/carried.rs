@@ -11,7 +11,7 @@
 //! - where both ends are on this host, they are joined by the same evidence, through any port translation.
 //!
 //! What is sent is never taken back. A client's request that turns out to belong to another trace by what is
-//! known of this host alone keeps the id that it was sent with, and its trace ([`Trace::judge`](super::Trace)):
+//! known of this host alone keeps the id that it was sent with, and its trace ([`apart`]):
 //! the other host has told it already.
 
 use std::collections::HashMap;

@@ -132,7 +132,7 @@ pub enum Missing {
     Cut,
     /// A client's: its process had no request in hand.
     Idle,
-    /// A client's: it was judged before all that may have made it ask was known.
+    /// A client's: what made it ask is not in its tree, or was not known when that was decided on.
     Unsettled,
 }
 

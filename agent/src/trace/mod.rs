@@ -3,7 +3,7 @@
 //! RED has counted an exchange before it comes here. It waits in a [`window`](Config::hold), as it came. If
 //! it is worth it or chance chose it, it is joined with what belongs to it ([`tree`]): the same request at
 //! the other end of its connection, what its process called for it, others of the same trace by the
-//! word of their heads; and the whole tree is judged at once ([`judge`]). All others leave the window as
+//! word of their heads; and the whole tree is decided on at once ([`judge`]). All others leave the window as
 //! they came. `seen = kept + left + waiting`, always.
 
 mod admission;
@@ -56,7 +56,7 @@ pub const SCOPE: &str = "steth/trace";
 
 /// How long an idle connection's other end is remembered.
 const REMEMBERED: Nanos = Nanos(300_000_000_000);
-/// Ends that are remembered beside those that have exchanges in the window.
+/// Ends beyond which idle ones are forgotten at once.
 const ENDS: usize = 65_536;
 
 /// What is kept, and how much may wait.
@@ -74,10 +74,10 @@ pub struct Config {
     pub per_service: u32,
     /// Spans a second of all.
     pub total: u32,
-    /// How long an exchange waits for the rest of its tree, and how long after that it can be part of
-    /// another's.
+    /// How long an exchange waits for the rest of its tree, and how long after that it can be part of the tree of
+    /// one that came later.
     pub hold: Nanos,
-    /// Bytes of those that wait.
+    /// Bytes of those in the window; half of them for those that are not decided on.
     pub bytes: usize,
     /// Calls of event loops are linked by the slices of the loop they fell in.
     pub slices: bool,
@@ -115,7 +115,7 @@ pub struct Counters {
     pub over: u64,
     /// Steps of exchanges that came too late, or waited too long, to be put in order.
     pub unordered: u64,
-    /// Exchanges judged before their time because the window was full.
+    /// Exchanges decided on before their time because the window was full.
     pub early: u64,
 }
 

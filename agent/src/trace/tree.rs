@@ -1,8 +1,9 @@
 //! What belongs together.
 //!
-//! Every exchange belongs to exactly one tree: that of the topmost exchange above it that came into the
-//! window within [`Config::hold`](super::Config::hold) of it. Which one that is does not depend on where one begins to look nor
-//! on what was decided, so that every exchange has one chance to be kept and no more.
+//! An exchange belongs to the tree of the topmost exchange above it that came into the window within
+//! [`Config::hold`](super::Config::hold) of it. That does not depend on where one begins to look, so that every exchange has
+//! one chance to be kept and no more; only who was above one that is kept or denied already, in a window that is
+//! full or a trace of more than [`TREE`] spans, is lost to the tree, which begins below.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::window::{At, Window};
 use crate::event::Timestamp;
 use crate::protocol::Role;
 
-/// Spans of one tree at most; a trace that has more in the window is judged in parts.
+/// Spans of one tree at most; a trace that has more in the window is decided on in parts.
 const TREE: usize = 256;
 /// Calls inside calls at most, above one that is looked at.
 const DEPTH: usize = 64;
@@ -49,7 +50,7 @@ impl Trace {
         }
     }
 
-    /// Whether one is there to be judged with what came at `since`.
+    /// Whether one is there to be decided on with what came at `since`.
     fn joins(&self, at: At, since: Timestamp) -> bool {
         self.window.brief(at).is_some_and(|one| {
             let apart = one.since.since(since).max(since.since(one.since));

@@ -1,5 +1,5 @@
 //! The cost of the agent: nginx and wrk with no agent, with empty programs on the same hooks, and
-//! with the agent on each tier that runs here, in turns, so that all see the same machine.
+//! with the agent on tiers 1 and 3, in turns, so that all see the same machine.
 
 pub mod events;
 mod idle;

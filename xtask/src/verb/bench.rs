@@ -10,7 +10,7 @@ use crate::verb::kernels::tests_binary;
 /// Compare with and without the agent, side by side
 ///
 /// One run on one machine: nginx under wrk with no agent, with empty programs on the same hooks, and
-/// with the agent on each tier that this kernel takes. The figures are ratios within the run; a
+/// with the agent on tiers 1 and 3. The figures are ratios within the run; a
 /// busy machine makes them meaningless. What comes after `--` goes to the bench program.
 #[derive(clap::Args)]
 pub(crate) struct Bench {

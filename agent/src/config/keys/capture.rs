@@ -37,7 +37,7 @@ pub enum Tier {
     #[serde(rename = "1")]
     #[value(name = "1")]
     Sockets,
-    /// Exits of the protocols' receive and send functions (5.11 and newer, with trampolines).
+    /// Exits of the protocols' receive and send functions (5.15 and newer, with trampolines).
     #[serde(rename = "2")]
     #[value(name = "2")]
     Functions,

@@ -179,7 +179,7 @@ pub static FAMILIES: &[Sheet] = &[
     ),
     sheet(
         "request",
-        "spans on and `traces.why: on`: 20 to 50 ns of kernel time an exchange; `exact`: 400 more",
+        "spans on and `traces.why: on`: 30 ns of agent time an exchange (`cargo xtask bench spans`); `exact`: a program on every segment that arrives as well",
         request::ALL,
     ),
     sheet("cpu", "two files a round, one more for each processor where heat is counted", cpu::ALL),

@@ -195,22 +195,22 @@ crate::instruments! {
         "Rounds in which a family of USE was read.",
         by [STETH_USAGE_FAMILY], from "agent", asks "What does each family cost?";
     STETH_SPAN_KEPT: counter, "steth.span.kept", "{span}",
-        "Spans kept, by why.",
+        "Spans kept, by why: error, slow, sampled (an incoming context says so), ratio, `in_flight`.",
         by [STETH_REASON], from "agent", asks "Which requests become spans?";
     STETH_SPAN_DROPPED: counter, "steth.span.dropped", "{span}",
-        "Spans that were not kept or did not arrive, by stage and reason.",
+        "Spans that were not kept or did not arrive, by stage and reason; not kept are `not_in_ratio`, `parent_unsampled`, `service_budget`, `total_budget`, untaken (more than can be sent), `rate_limit` (of more than `traces.rate`).",
         by [STETH_REASON, STETH_STAGE], from "agent", asks "Which requests become spans?";
     STETH_SPAN_EXPORTED: counter, "steth.span.exported", "{span}",
         "Spans sent, by what came of them.",
         by [STETH_OUTCOME], from "agent", asks "Does what is measured arrive?";
     STETH_SPAN_WAITING: updowncounter, "steth.span.waiting", "{span}",
-        "Requests that wait for the rest of their trace before they are judged.",
+        "Requests in the window: those not decided on, and those remembered for others of their trace.",
         by [], from "agent", asks "Is the agent near one of its limits?";
     STETH_SPAN_EARLY: counter, "steth.span.early", "{span}",
-        "Requests judged before the rest of their trace can have come, because the window was full.",
+        "Requests decided on before the rest of their trace can have come, because the window was full.",
         by [], from "agent", asks "Is the agent near one of its limits?";
     STETH_WINDOW_USAGE: updowncounter, "steth.window.usage", "By",
-        "Memory of the requests that wait for the rest of their trace.",
+        "Memory of the requests in the window.",
         by [], from "agent", asks "Is the agent near one of its limits?";
     STETH_WINDOW_LIMIT: updowncounter, "steth.window.limit", "By",
         "Memory that they may take.",
@@ -222,7 +222,7 @@ crate::instruments! {
         "Spans kept that have no parent, by why.",
         by [STETH_LINK_MISSING], from "agent", asks "Which spans belong together?";
     STETH_CONTEXT_LOST: counter, "steth.context.lost", "{request}",
-        "Requests whose trace context made no sense, or may stand where their head was not seen; steps of requests that came too late to be put in order.",
+        "Requests whose trace context made no sense (malformed), may stand where their head was not seen (`head_cut`), or had no place while in flight (`in_flight_full`); steps of requests that came too late to be put in order (unordered).",
         by [STETH_REASON], from "agent", asks "Which spans belong together?";
     STETH_SAMPLE_LOST: counter, "steth.sample.lost", "{sample}",
         "Samples of USE that are in no metric, by reason.",

@@ -1,22 +1,23 @@
 //! Which traces are kept, and for how many each of them stands.
 //!
-//! A tree of spans is judged when it has left the window. What is an error, slower than its route
-//! usually is, or marked by whoever began the trace is kept always and stands for itself. Of the rest
-//! a share is kept that the trace id decides, so that everybody who sees a part of a trace decides
-//! alike (consistent probability sampling); each stands for as many as its threshold says.
+//! A tree of spans is decided on when its first has waited for the window. What is an error, slower than
+//! its route usually is, has not ended, or is marked by whoever began the trace is worth keeping and stands for
+//! itself. Of the rest a share is kept that the trace id decides, so that everybody who sees a part of a
+//! trace decides alike (consistent probability sampling); each stands for as many as its threshold says.
 //!
 //! The threshold told of a span (`tracestate`, `ot=th:`) is the one of the rule that kept it, so that
 //! each request was kept with the probability its span tells:
 //!
 //! | kept because of | threshold | why that is right |
 //! |---|---|---|
-//! | an error, slowness | 0 | neither depends on the randomness: all of these are kept |
+//! | an error, slowness, no end yet | 0 | none depends on the randomness: all of these are kept |
 //! | the mark, with a threshold | the lower of that one and the own | both would keep what is above the lower |
 //! | the mark alone | 0 | what is not marked is judged by the own share: nothing is counted twice |
 //! | the mark alone, and what is not marked is left | none: unknown | who marked it did not say how many it left |
 //! | the share | the own | |
 //!
-//! Where a budget would be used up, thresholds are raised (see [`Budget`]): a kept span then stands for
+//! Where a budget would be used up, thresholds are raised (see [`Budget`]), and where not all are looked at they
+//! are raised by the share that is (see [`Admission`](super::admission::Admission)): a kept span then stands for
 //! more, and no count is wrong.
 
 mod budget;

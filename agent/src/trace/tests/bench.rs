@@ -1,4 +1,4 @@
-//! What an exchange costs from its coming to its judgement, printed:
+//! What an exchange costs from its coming to its leaving, printed:
 //! `cargo test --release -p steth --lib trace::tests::bench -- --ignored --nocapture`.
 //! The only clock in this stage stands here, where it measures the stage itself.
 

@@ -181,7 +181,7 @@ proptest! {
 }
 
 #[test]
-fn a_trace_of_many_services_is_judged_as_one() {
+fn a_trace_of_many_services_is_kept_as_one() {
     // Of the share nothing is kept; the error far down keeps all of the trace.
     let none = Sampler { threshold: Threshold::NONE, parent: Parent::Ignored, tail: true };
     let hop = |n: u16, status| {
