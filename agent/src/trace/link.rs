@@ -79,10 +79,11 @@ struct End {
     conn: ConnId,
     role: Role,
     loopback: bool,
-    /// Its exchanges in the window, oldest first; before them some that have left it already.
-    waiting: VecDeque<At>,
-    /// When the last of its exchanges had ended.
-    ended: Timestamp,
+    /// Its exchanges in the window and when each had ended, oldest first: a sweep tells one that is over ahead
+    /// of those that the ring still holds. Before them some that have left it already.
+    waiting: VecDeque<(At, Timestamp)>,
+    /// When the last that has left it had ended.
+    left: Timestamp,
     /// When it was last used.
     used: Timestamp,
     /// The other end, and how much further positions are at the server's.
@@ -98,9 +99,20 @@ struct End {
 impl End {
     /// Nothing before `first` is in the window any more.
     fn trim(&mut self, first: At) {
-        while self.waiting.front().is_some_and(|at| *at < first) {
-            self.waiting.pop_front();
+        while let Some((_, ended)) = self.waiting.pop_front_if(|(at, _)| *at < first) {
+            self.left = self.left.max(ended);
         }
+    }
+
+    /// Takes one that ended then. Gives when the one before it had ended, and the one behind it.
+    fn take(&mut self, at: At, ended: Timestamp) -> (Timestamp, Option<At>) {
+        let later = self.waiting.iter().rev().take_while(|(_, other)| *other > ended).count();
+        let place = self.waiting.len() - later;
+        let before = place.checked_sub(1).and_then(|before| self.waiting.get(before));
+        let before = before.map_or(self.left, |(_, ended)| *ended);
+        let behind = self.waiting.get(place).map(|(at, _)| *at);
+        self.waiting.insert(place, (at, ended));
+        (before, behind)
     }
 }
 
@@ -186,15 +198,9 @@ impl Links {
         }
     }
 
-    /// Takes note of one that comes into the window at `at`. Gives when the one before it on its
+    /// Takes note of one that is about to come into the window, and notes when the one before it on its
     /// connection had ended.
-    pub(super) fn add(
-        &mut self,
-        at: At,
-        pending: &mut Pending,
-        now: Timestamp,
-        first: At,
-    ) -> Timestamp {
+    pub(super) fn add(&mut self, pending: &mut Pending, now: Timestamp, window: &mut Window) {
         if pending.role == Role::Client
             && !self.taken.is_empty()
             && let Some(taken) = self.taken.get(&pending.conn)
@@ -207,10 +213,7 @@ impl Links {
             *used = (*used).max(now);
             pending.rare_mut().joint = Some(*key);
         }
-        let pending = &*pending;
-        let Some(ports) = Ports::of(pending) else {
-            return Timestamp::default();
-        };
+        let Some(ports) = Ports::of(pending) else { return };
         let ends = self.ends.entry(ports).or_default();
         let Pending { conn, role, ended, .. } = *pending;
         let place = ends.iter().position(|end| end.conn == conn && end.role == role);
@@ -220,7 +223,7 @@ impl Links {
                 role,
                 loopback: is_loopback(pending),
                 waiting: VecDeque::new(),
-                ended: Timestamp::default(),
+                left: Timestamp::default(),
                 used: now,
                 other: None,
                 pid: pending.pid,
@@ -229,13 +232,14 @@ impl Links {
             });
             ends.len() - 1
         });
-        let Some(end) = ends.get_mut(place) else { return Timestamp::default() };
-        end.trim(first);
-        end.waiting.push_back(at);
+        let Some(end) = ends.get_mut(place) else { return };
+        end.trim(window.first());
         end.used = now;
-        let before = end.ended;
-        end.ended = before.max(ended);
-        before
+        let (before, behind) = end.take(window.next(), ended);
+        pending.before = before;
+        if let Some(behind) = behind.and_then(|at| window.get_mut(at)) {
+            behind.before = ended;
+        }
     }
 
     /// Processes with connections whose other end is not on this host as far as the ports tell, and of
@@ -270,7 +274,7 @@ impl Links {
         }
         self.ends.retain(|_, ends| !ends.is_empty());
         for (mut end, taken) in moved {
-            for at in &end.waiting {
+            for (at, _) in &end.waiting {
                 if let Some(pending) = window.get_mut(*at) {
                     pending.rare_mut().taken = Some(taken);
                 }
@@ -392,9 +396,8 @@ fn fitting(ends: &[End], window: &Window, one: &Pending) -> Vec<At> {
     let loopback = is_loopback(one);
     let mut found = Vec::new();
     for end in ends.iter().filter(|end| end.role != one.role && end.loopback == loopback) {
-        let over = |at: &At| window.get(*at).is_none_or(|other| other.ended <= one.begun);
-        let from = end.waiting.partition_point(over);
-        for at in end.waiting.iter().skip(from).take(LOOK) {
+        let from = end.waiting.partition_point(|(_, ended)| *ended <= one.begun);
+        for (at, _) in end.waiting.iter().skip(from).take(LOOK) {
             let Some(other) = window.get(*at) else { continue };
             if other.begun >= one.ended {
                 break;

@@ -252,7 +252,7 @@ impl Trace {
     fn wait(&mut self, mut pending: Pending, counts: &dyn Counts) {
         let at = self.window.next();
         if pending.is_exchange() {
-            pending.before = self.links.add(at, &mut pending, self.now, self.window.first());
+            self.links.add(&mut pending, self.now, &mut self.window);
             if self.config.hosts {
                 self.carried.add(at, &pending);
             }
