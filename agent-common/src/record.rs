@@ -111,6 +111,8 @@ pub mod flag {
     pub const UNIX: u8 = 64;
     /// Segment: the first bytes of a turn.
     pub const TURN: u8 = 128;
+    /// Pair: who moved the ask's last bytes moved the answer's first, by [`Pair::routine`](super::Pair::routine).
+    pub const SAME: u8 = 128;
 }
 
 /// One turn: a run of bytes in one direction.
@@ -167,8 +169,9 @@ pub struct Pair {
     pub tail_len: u8,
     /// 1 if the call that read the ask's first bytes would have waited for them.
     pub waits: u8,
-    /// Keeps the layout free of holes.
-    pub reserved: [u8; 4],
+    /// The goroutine that moved the ask's last bytes, where the program is one of Go: see
+    /// [`Arch::routine`](crate::settings::Arch::routine).
+    pub routine: u32,
     /// See `tail_len`.
     pub tail: [u8; 8],
     /// The connection; never used again.

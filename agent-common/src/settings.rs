@@ -107,10 +107,13 @@ pub struct Arch {
     pub messages: [u32; 2],
     /// `sendfile`, `splice`, `io_uring_enter`: the bytes are not the caller's.
     pub elsewhere: [u32; 3],
+    /// The register in which programs of Go keep their goroutine, a pointer that is another's only after it has
+    /// ended. Nobody else keeps anything of use there.
+    pub routine: u32,
 }
 
 impl Arch {
-    /// x86-64: `struct pt_regs` keeps r15 first and `orig_ax` at 120.
+    /// x86-64: `struct pt_regs` keeps r15 and r14 first and `orig_ax` at 120.
     pub const X86_64: Self = Self {
         number: 120,
         args: [112, 104, 96, 56],
@@ -119,6 +122,7 @@ impl Arch {
         message: [47, 46],
         messages: [299, 307],
         elsewhere: [40, 275, 426],
+        routine: 8,
     };
 
     /// arm64: `struct user_pt_regs` keeps x0 first; `orig_x0` at 272, `syscallno` at 280.
@@ -130,6 +134,7 @@ impl Arch {
         message: [212, 211],
         messages: [243, 269],
         elsewhere: [71, 76, 426],
+        routine: 28 * 8,
     };
 
     /// The row of the processor this is compiled for.

@@ -191,6 +191,7 @@ pub(crate) unsafe fn moved<M: Memory>(conn: &mut Conn, sk: *const u8, regs: *con
         conn.call.tgid = (who >> 32) as u32;
         conn.call.tid = who as u32;
         conn.call.sleeps = sleeps::<M>();
+        conn.call.routine = user::routine::<Typed>(regs);
         conn.call.seq = if conn.unix != 0 { [0, 0] } else { positions::<M>(sk) };
         if M::KNOWN && conn.unix == 0 && conn.call.direction == IN {
             conn.call.came = why::came_last(sk);

@@ -77,6 +77,8 @@ pub(crate) struct Call {
     pub(crate) reserved: u8,
     /// How often the thread had slept.
     pub(crate) sleeps: u32,
+    /// Its goroutine, if it has such; see `user::routine`.
+    pub(crate) routine: u32,
 }
 
 /// There are no ids.

@@ -77,6 +77,7 @@ fn turn(conn: &mut Conn) -> u32 {
         } else {
             conn.pair.ask.bytes += conn.call.n + conn.call.skipped;
             conn.pair.ask.last = conn.call.time;
+            conn.pair.routine = conn.call.routine;
         }
         ask_bytes(conn)
     } else {
@@ -216,6 +217,7 @@ fn begin_ask(conn: &mut Conn) {
     conn.pair.answer_calls = 0;
     conn.pair.ask_tgid = conn.call.tgid;
     conn.pair.ask_tid = conn.call.tid;
+    conn.pair.routine = conn.call.routine;
     conn.pair.waits = conn.call.waits;
     conn.pair.steps.ask_sleeps = conn.call.sleeps;
     conn.pair.ask = Turn {
@@ -292,7 +294,7 @@ fn leave(conn: &mut Conn, how: u32) {
         conn.pair.answer.bytes = conn.pair.answer.bytes.saturating_sub(conn.call.n);
         conn.carried = conn.pair.answer.bytes;
         if conn.carried == 0 {
-            conn.pair.flags &= !flag::ANSWERED;
+            conn.pair.flags &= !(flag::ANSWERED | flag::SAME);
             conn.pair.answer = Turn { start: 0, bytes: 0, first: 0, last: 0 };
         }
         direction ^ 1
@@ -320,12 +322,16 @@ fn begin_answer(conn: &mut Conn) {
         conn.pair.ask_head = 0;
         conn.pair.ask_tgid = conn.call.tgid;
         conn.pair.ask_tid = 0;
+        conn.pair.routine = 0;
         conn.pair.ask = Turn { start: 0, bytes: 0, first: 0, last: 0 };
         conn.marked = 0;
     }
     conn.phase = ANSWERING;
     conn.whole = 1;
     conn.pair.flags |= flag::ANSWERED;
+    if conn.call.routine == conn.pair.routine {
+        conn.pair.flags |= flag::SAME;
+    }
     conn.pair.answer_head = 0;
     conn.pair.tail_len = 0;
     conn.pair.answer_calls = 1;
@@ -400,7 +406,7 @@ fn follow(conn: &mut Conn) {
     if room != 0 || conn.unix != 0 {
         conn.call.start = start(conn);
         conn.call.left = if conn.call.n < room { conn.call.n } else { room };
-        conn.call.flags = conn.pair.flags | flags;
+        conn.call.flags = (conn.pair.flags & !flag::SAME) | flags;
         emit::segments(conn);
     }
     touch(conn);

@@ -55,6 +55,18 @@ pub(crate) unsafe fn find<M: Memory>(regs: *const u8, conn: &mut Conn) {
     }
 }
 
+/// The goroutine that makes the call, in so far as it is told from others: what is left out is the same for
+/// all, or far above any memory that a program has.
+///
+/// # Safety
+/// As for [`find`].
+#[inline(always)]
+pub(crate) unsafe fn routine<M: Memory>(regs: *const u8) -> u32 {
+    // SAFETY: as asked of the caller.
+    let pointer: u64 = unsafe { M::read(regs, maps::arch().get(|a| &a.routine)) };
+    (pointer >> 3) as u32
+}
+
 #[inline(always)]
 fn message(conn: &mut Conn, header: u64) {
     [conn.call.vector, conn.call.pieces] = user_two(header + 16);

@@ -28,10 +28,12 @@ enum Runtime {
     Asyncio,
     Node,
     Go,
+    /// The same, and whoever asks writes it himself.
+    GoDirect,
     Jvm,
 }
 
-use Runtime::{Asyncio, Go, Jvm, Nginx, Node, Prefork, Threads};
+use Runtime::{Asyncio, Go, GoDirect, Jvm, Nginx, Node, Prefork, Threads};
 
 /// Services that run, by their names.
 struct World {
@@ -78,7 +80,7 @@ impl World {
                 command.arg(scripts::path("chain.js"));
                 command
             }
-            Go => command(&self.go, &name),
+            Go | GoDirect => command(&self.go, &name),
             Jvm => {
                 let mut command = command("java", &name);
                 command.arg("-XX:TieredStopAtLevel=1").arg("-cp").arg(self.scratch.path());
@@ -93,6 +95,9 @@ impl World {
         };
         if runtime != Nginx {
             command.args([upstream.to_string(), own.to_owned(), port.to_string()]);
+        }
+        if runtime == GoDirect {
+            command.arg("direct");
         }
         let address = if runtime == Jvm {
             SocketAddr::from((Ipv6Addr::LOCALHOST, port))
@@ -298,6 +303,7 @@ fn no_call_is_given_to_a_request_it_was_not_made_for() -> Result<()> {
         (Asyncio, "asyncio"),
         (Node, "node"),
         (Go, "go"),
+        (GoDirect, "go-direct"),
         (Jvm, "jvm"),
         (Nginx, "nginx"),
         (Nginx, "nginx-kept"),

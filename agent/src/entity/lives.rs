@@ -29,6 +29,8 @@ pub(super) struct Program {
     pub(super) command: String,
     /// `OTEL_*` variables.
     pub(super) env: Vec<u8>,
+    /// It keeps the goroutine that runs in a register.
+    pub(super) goroutines: bool,
 }
 
 /// One program in one process.

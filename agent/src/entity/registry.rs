@@ -20,7 +20,7 @@ use super::name::{self, Command};
 use super::{Entities, EntityId};
 use crate::event::{Exec, Nanos, Pid, Timestamp};
 use crate::host::process::{compact, otel_only};
-use crate::host::{Anchor, Facts, Machine, Process, Ticks, clock, text};
+use crate::host::{Anchor, Facts, Machine, Process, Ticks, Toolchain, clock, text};
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Resource, Value, WallTime};
 
@@ -175,6 +175,11 @@ impl Registry {
         self.lives.at(pid, when).and_then(|life| life.entity)
     }
 
+    /// Whether an instance's programs keep the goroutine that runs in a register.
+    pub fn has_goroutines(&self, entity: EntityId) -> bool {
+        self.instances.get(&entity).is_some_and(|instance| instance.goroutines)
+    }
+
     /// Whether a rule of the configuration named an instance.
     pub fn is_ruled(&self, entity: EntityId) -> bool {
         self.instances.get(&entity).is_some_and(|instance| instance.ruled)
@@ -249,6 +254,7 @@ impl Registry {
                 command.args.join(" ")
             },
             env: env.clone(),
+            goroutines: *toolchain == Toolchain::Go,
         }
     }
 
@@ -377,6 +383,7 @@ impl Registry {
             instance.path.learn(path);
         }
         instance.language = instance.language.or(process.toolchain.language());
+        instance.goroutines |= process.toolchain == Toolchain::Go;
     }
 
     fn join(&mut self, pid: Pid, serial: u64, entity: EntityId, excluded: bool) -> EntityId {

@@ -15,10 +15,12 @@ pub enum Toolchain {
     /// It does not say, or was not asked.
     #[default]
     Unknown = 0,
-    /// Go: it has a build information section.
+    /// Go since 1.18, which keeps the goroutine that runs in a register: its build information says so itself.
     Go = 1,
     /// Rust: its compiler has signed the comment section.
     Rust = 2,
+    /// Go before that.
+    OldGo = 3,
 }
 
 impl Toolchain {
@@ -28,6 +30,7 @@ impl Toolchain {
             0 => Self::Unknown,
             1 => Self::Go,
             2 => Self::Rust,
+            3 => Self::OldGo,
             _ => return None,
         })
     }
@@ -36,7 +39,7 @@ impl Toolchain {
     pub const fn language(self) -> Option<&'static str> {
         match self {
             Self::Unknown => None,
-            Self::Go => Some("go"),
+            Self::Go | Self::OldGo => Some("go"),
             Self::Rust => Some("rust"),
         }
     }
@@ -79,7 +82,12 @@ impl Toolchain {
             let name = usize::try_from(word(section, 0)?).ok()?;
             let name = texts.get(name..).and_then(|text| text.split(|b| *b == 0).next());
             match name {
-                Some(b".go.buildinfo" | b".note.go.buildid") => return Some(Self::Go),
+                Some(b".go.buildinfo") => {
+                    let start = content(section, 16)?;
+                    let inline = start.get(15).is_some_and(|flags| flags & 2 != 0);
+                    return Some(if inline { Self::Go } else { Self::OldGo });
+                }
+                Some(b".note.go.buildid") => found = Self::OldGo,
                 Some(b".comment") => {
                     let comment = content(section, 4096)?;
                     if comment.windows(6).any(|text| text == b"rustc ") {
@@ -160,7 +168,13 @@ mod tests {
                 let _ = read(&broken);
             }
         };
-        check(&[(".text", b"x"), (".go.buildinfo", b"")], Toolchain::Go);
+        let info: &[u8] = b"\xff Go buildinf:\x08\x02 and more";
+        check(
+            &[(".text", b"x"), (".note.go.buildid", b""), (".go.buildinfo", info)],
+            Toolchain::Go,
+        );
+        check(&[(".go.buildinfo", b"\xff Go buildinf:\x08\x00")], Toolchain::OldGo);
+        check(&[(".note.go.buildid", b"")], Toolchain::OldGo);
         check(&[(".comment", b"GCC: 12\0rustc version 1.95.0\0")], Toolchain::Rust);
         check(&[(".comment", b"GCC: 12\0")], Toolchain::Unknown);
         check(&[], Toolchain::Unknown);

@@ -31,7 +31,7 @@ pub use span::{By, Kind, Span, Told};
 
 use std::sync::Arc;
 
-use crate::entity::EntityId;
+use crate::entity::{EntityId, Registry};
 use crate::event::{Nanos, Pid, Timestamp};
 use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::Resource;
@@ -134,6 +134,18 @@ pub trait Counts {
     fn usual(&self, entity: EntityId, role: Role, route: RouteId) -> Option<Nanos>;
     /// The route that a path is counted under by now.
     fn route(&self, entity: EntityId, role: Role, path: &str) -> Option<Route>;
+}
+
+/// What those who know the services are asked.
+pub trait Services {
+    /// Its programs are of Go, and keep the goroutine that runs in a register.
+    fn has_goroutines(&self, entity: EntityId) -> bool;
+}
+
+impl Services for Registry {
+    fn has_goroutines(&self, entity: EntityId) -> bool {
+        Registry::has_goroutines(self, entity)
+    }
 }
 
 impl Counts for Red {
@@ -277,6 +289,11 @@ impl Trace {
     pub fn complete(&mut self, until: Timestamp) {
         self.causes.complete(until, &self.window);
         self.counters.unordered = self.causes.lost();
+    }
+
+    /// Asks of the services that have come which have goroutines, before what they did is looked at.
+    pub fn learn(&mut self, services: &dyn Services) {
+        self.causes.learn(&self.window, services);
     }
 
     /// Processes with connections of which it is to be found out whether they are translated; each is asked for

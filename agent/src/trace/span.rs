@@ -94,14 +94,16 @@ pub enum By {
     Option,
     /// By the thread that held one request alone when it called.
     Thread,
+    /// By the goroutine that did.
+    Goroutine,
     /// By the slices of an event loop in which it was sent and answered.
     Slice,
 }
 
 impl By {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Context, Self::Connection, Self::Option, Self::Thread, Self::Slice];
+    pub const ALL: [Self; 6] =
+        [Self::Context, Self::Connection, Self::Option, Self::Thread, Self::Goroutine, Self::Slice];
 
     /// Its name as an attribute's value.
     pub const fn name(self) -> &'static str {
@@ -110,6 +112,7 @@ impl By {
             Self::Connection => "connection",
             Self::Option => "tcp_option",
             Self::Thread => "thread",
+            Self::Goroutine => "goroutine",
             Self::Slice => "slice",
         }
     }

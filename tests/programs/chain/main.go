@@ -1,11 +1,14 @@
-// Command chain is one link of a chain of services, as chain.py says: chain UPSTREAM BACKGROUND PORT.
+// Command chain is one link of a chain of services, as chain.py says: chain UPSTREAM BACKGROUND PORT [direct]. With
+// direct a goroutine writes what it asks itself, as drivers of databases do; else net/http has another do it.
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"log"
 	"math/rand"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -18,7 +21,67 @@ var upstream, port int
 
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 
+// Connections that nobody uses, by port.
+var idle = struct {
+	sync.Mutex
+	of map[int][]*conn
+}{of: map[int][]*conn{}}
+
+type conn struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func take(port int) *conn {
+	idle.Lock()
+	defer idle.Unlock()
+	all := idle.of[port]
+	if len(all) == 0 {
+		return nil
+	}
+	idle.of[port] = all[:len(all)-1]
+	return all[len(all)-1]
+}
+
+func put(port int, used *conn) {
+	idle.Lock()
+	defer idle.Unlock()
+	idle.of[port] = append(idle.of[port], used)
+}
+
+var direct bool
+
+func askDirectly(port int, path string) {
+	used := take(port)
+	if used == nil {
+		dialled, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			log.Fatal(err)
+		}
+		used = &conn{dialled, bufio.NewReader(dialled)}
+	}
+	_, err := fmt.Fprintf(used, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", path, port)
+	if err != nil {
+		log.Fatal(err)
+	}
+	response, err := http.ReadResponse(used.reader, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+	if response.Close {
+		used.Close()
+	} else {
+		put(port, used)
+	}
+}
+
 func ask(port int, path string) {
+	if direct {
+		askDirectly(port, path)
+		return
+	}
 	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
 	if err != nil {
 		log.Fatal(err)
@@ -96,6 +159,7 @@ func number(text string) int {
 
 func main() {
 	upstream, port = number(os.Args[1]), number(os.Args[3])
+	direct = len(os.Args) > 4 && os.Args[4] == "direct"
 	if background := os.Args[2]; background != "0" {
 		go func() {
 			for n := 0; ; n++ {

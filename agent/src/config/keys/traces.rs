@@ -53,7 +53,7 @@ pub struct Traces {
     /// `CAP_NET_ADMIN`.
     pub hosts: Hosts,
     /// Link the calls of event loops (nginx, Node, asyncio) to the request they were made for, by the slices of
-    /// the loop in which both fell. What a thread does that holds one request at a time is linked always, and
+    /// the loop in which both fell. What a thread or goroutine does that holds one request at a time is linked always, and
     /// without doubt; what a loop does is told by coincidence and habit, so a link can be wrong, if seldom.
     pub event_loops: bool,
     /// Where the time of a request went, measured in the kernel, on its span and as

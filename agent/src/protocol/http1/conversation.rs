@@ -76,6 +76,8 @@ pub(super) fn course(asked: Hand, begun: Timestamp, answering: &Answering) -> Co
         asked_by: asked.tid,
         answered_by: answering.hand.tid,
         answered: answering.begun,
+        routine: 0,
+        same: false,
         steps: Steps {
             asked: asked.sleeps,
             answered: answering.hand.sleeps,

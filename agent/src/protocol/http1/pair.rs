@@ -116,6 +116,8 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
             asked_by: header.ask_tid,
             answered_by: if unanswered { 0 } else { header.answer_tid },
             answered: (!unanswered).then_some(Timestamp(header.answer.first)),
+            routine: header.routine,
+            same: header.flags & flag::SAME != 0,
             steps: steps(header),
             why: pair.why,
         },

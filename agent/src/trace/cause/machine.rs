@@ -2,7 +2,7 @@
 //!
 //! **By the thread.** A thread that waits for a request's bytes inside the call that reads them does
 //! nothing else: what it sends from there until it has written the answer itself, without having read
-//! another request, it sends for that one.
+//! another request, it sends for that one. The same holds of a goroutine, whatever thread it runs on.
 //!
 //! **By the slice.** In an event loop, a *run* is what a thread writes behind a read, before it reads
 //! again or sleeps. A call is taken for a request's only if both ends of it say so: it was sent in the
@@ -27,6 +27,7 @@
 //! not linked by slices for a long time, nor those of a kind of which more than a few were sent out of
 //! the blue, nor the first few of any kind.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Id;
@@ -59,18 +60,21 @@ struct Held {
     at: Option<At>,
     /// The thread and the stretch it was touched in last.
     touched: (u32, u32),
-    /// Who read it.
+    /// The thread that read it.
     tid: u32,
+    /// Who has it in hand, if that is known.
+    by: Option<Worker>,
+    /// Whoever has it does nothing else.
     waits: bool,
-    /// Its thread has read another meanwhile.
+    /// It has read another meanwhile.
     shared: bool,
     answered: bool,
-    /// Its thread held it alone from end to end.
+    /// It was held alone from end to end.
     kept: bool,
     over: Option<Timestamp>,
     /// Its calls that are under way.
     calling: u32,
-    /// What its thread sent meanwhile.
+    /// What was sent by whoever holds it meanwhile.
     sent: Vec<Id>,
     /// What was sent in runs of its own.
     calls: Vec<Id>,
@@ -100,9 +104,14 @@ struct Thread {
     run: Option<Run>,
     /// Whose reads nothing was written for in this stretch.
     silent: Vec<Silent>,
-    /// Requests it has read and not done with.
-    holds: Vec<Id>,
     last: Timestamp,
+}
+
+/// What does one thing after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Worker {
+    Thread(u32),
+    Goroutine(u32),
 }
 
 /// A read whose effect was not seen.
@@ -145,7 +154,11 @@ impl Run {
 pub(super) struct Machine {
     /// Slices of event loops are evidence.
     slices: bool,
+    /// It is known to be a program of Go.
+    pub(super) routines: bool,
     threads: HashMap<u32, Thread>,
+    /// Requests that were read and are not done with.
+    holds: HashMap<Worker, Vec<Id>>,
     /// Requests in hand: not over.
     hand: HashSet<Id>,
     /// These, and those that were a moment ago.
@@ -205,21 +218,26 @@ impl Machine {
     }
 
     fn reads_request(&mut self, event: &Event) {
-        let Event { id, tid, stretch, waits, .. } = *event;
+        let Event { id, tid, stretch, .. } = *event;
         let at = event.at.or_else(|| self.early.remove(&id));
-        let Self { threads, held, .. } = self;
-        let thread = threads.entry(tid).or_default();
-        let mut shared = tid == 0;
-        thread.holds.retain(|other| {
-            let other = held.get_mut(other).filter(|other| !other.answered);
-            if let Some(other) = other {
-                other.shared = true;
-                shared = true;
-                return true;
-            }
-            false
-        });
-        thread.holds.push(id);
+        let by = self.worker(event);
+        // The runtime waits for a goroutine's bytes, in calls that do not.
+        let waits = event.waits || self.routines;
+        let Self { holds, held, .. } = self;
+        let mut shared = by.is_none();
+        if let Some(by) = by {
+            let holds = holds.entry(by).or_default();
+            holds.retain(|other| {
+                let other = held.get_mut(other).filter(|other| !other.answered);
+                if let Some(other) = other {
+                    other.shared = true;
+                    shared = true;
+                    return true;
+                }
+                false
+            });
+            holds.push(id);
+        }
         self.hand.insert(id);
         held.insert(
             id,
@@ -227,6 +245,7 @@ impl Machine {
                 at,
                 touched: (tid, stretch),
                 tid,
+                by,
                 waits,
                 shared,
                 answered: false,
@@ -238,6 +257,20 @@ impl Machine {
             },
         );
         self.begin_run(event, Some(id), None);
+    }
+
+    /// Who did it, if that is known.
+    fn worker(&self, event: &Event) -> Option<Worker> {
+        if self.routines {
+            (event.routine != 0).then_some(Worker::Goroutine(event.routine))
+        } else {
+            (event.tid != 0).then_some(Worker::Thread(event.tid))
+        }
+    }
+
+    /// What it is called that one worker held a request alone.
+    fn evidence(&self) -> By {
+        if self.routines { By::Goroutine } else { By::Thread }
     }
 
     fn reads_answer(&mut self, event: &Event) {
@@ -359,19 +392,19 @@ impl Machine {
         })
     }
 
-    /// A call's first bytes are sent: does the thread hold one request alone?
+    /// A call's first bytes are sent: does whoever sends them hold one request alone?
     fn sends(&mut self, event: &Event) {
-        let Self { threads, held, .. } = self;
-        let Some(thread) = threads.get(&event.tid) else { return };
-        let [only] = thread.holds.as_slice() else { return };
-        let only = *only;
-        let Some(request) = held.get_mut(&only) else { return };
-        let later = event.opened != 0 && event.opened != event.tid;
+        let Some(holds) = self.worker(event).and_then(|by| self.holds.get(&by)) else { return };
+        let [only] = *holds.as_slice() else { return };
+        let by = self.evidence();
+        let Some(request) = self.held.get_mut(&only) else { return };
+        // A goroutine goes from thread to thread.
+        let later = !self.routines && event.opened != 0 && event.opened != event.tid;
         if !request.waits || request.shared || request.over.is_some() || later {
             return;
         }
         if request.kept {
-            self.link(event.id, only, By::Thread);
+            self.link(event.id, only, by);
         } else if !request.answered {
             request.sent.push(event.id);
         }
@@ -392,15 +425,16 @@ impl Machine {
         for call in strangers {
             self.disown(call);
         }
+        let (by, evidence) = (self.worker(event), self.evidence());
         let Some(held) = self.held.get_mut(&id) else { return };
         held.answered = true;
         let same = held.tid == event.tid && event.tid != 0;
         self.steady = if same { self.steady.saturating_add(1) } else { 0 };
-        held.kept = same && held.waits && !held.shared;
+        held.kept = by.is_some() && held.by == by && held.waits && !held.shared;
         let sent = std::mem::take(&mut held.sent);
         if held.kept {
             for call in sent {
-                self.link(call, id, By::Thread);
+                self.link(call, id, evidence);
             }
         }
     }
@@ -490,8 +524,13 @@ impl Machine {
         self.hand.remove(&id);
         let Some(held) = self.held.get_mut(&id) else { return };
         held.over = Some(time);
-        if let Some(thread) = self.threads.get_mut(&held.tid) {
-            thread.holds.retain(|other| *other != id);
+        if let Some(by) = held.by
+            && let Entry::Occupied(mut holds) = self.holds.entry(by)
+        {
+            holds.get_mut().retain(|other| *other != id);
+            if holds.get().is_empty() {
+                holds.remove();
+            }
         }
     }
 
@@ -550,9 +589,7 @@ impl Machine {
             }
             keep
         });
-        threads.retain(|_, thread| {
-            thread.run.is_some() || !thread.holds.is_empty() || until.since(thread.last) < OVER
-        });
+        threads.retain(|_, thread| thread.run.is_some() || until.since(thread.last) < OVER);
         let Self { held, calls, unbound, .. } = self;
         unbound.retain(|(child, parent, _)| calls.contains_key(child) && held.contains_key(parent));
     }

@@ -15,10 +15,12 @@ mod tests;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::Services;
 use super::link::Missing;
 use super::pending::Pending;
 use super::span::By;
 use super::window::{At, Window};
+use crate::entity::EntityId;
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::protocol::{Begun, Course, Exchange, Role};
 use crate::red::ByNumber;
@@ -69,6 +71,8 @@ struct Process {
     steps: Vec<Event>,
     /// It was seen answering, and asking: only then there is something to link.
     roles: [bool; 2],
+    /// Whose it is.
+    entity: Option<EntityId>,
     /// Exchanges that sweeps have shown open.
     open: HashMap<(ConnId, Timestamp), Shown>,
     machine: Machine,
@@ -138,6 +142,7 @@ impl Causes {
         let at = Some(at).filter(|_| !pending.apart);
         let known = Known { role: *role, begun: *begun, kind, course, at };
         self.over(*pid, *conn, *ended, &known);
+        self.process(*pid).entity = Some(pending.entity);
     }
 
     /// An exchange that is not looked at was there while others were that are: what its thread did then it
@@ -232,6 +237,15 @@ impl Causes {
             self.lost += self.waiting as u64;
             self.waiting = 0;
             self.processes.clear();
+        }
+    }
+
+    /// Asks which processes have goroutines.
+    pub(super) fn learn(&mut self, window: &Window, services: &dyn Services) {
+        self.gather(window);
+        for process in self.processes.values_mut().filter(|process| !process.is_quiet()) {
+            let entity = process.entity.filter(|_| !process.machine.routines);
+            process.machine.routines |= entity.is_some_and(|of| services.has_goroutines(of));
         }
     }
 
@@ -355,6 +369,7 @@ fn event(known: &Known<'_>, id: Id, step: Step) -> Event {
         role: known.role,
         step,
         tid: 0,
+        routine: 0,
         stretch: 0,
         waits: known.course.steps.waits,
         opened: known.course.steps.opened.map_or(0, |opened| opened.by),
@@ -371,7 +386,8 @@ fn begin(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {
         steps.push(Event { time: opened.at, tid: opened.by, stretch, ..event });
     }
     let event = event(known, id, Step::Asked);
-    steps.push(Event { tid: course.asked_by, stretch: course.steps.asked, ..event });
+    let (tid, routine, stretch) = (course.asked_by, course.routine, course.steps.asked);
+    steps.push(Event { tid, routine, stretch, ..event });
 }
 
 fn answer(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {
@@ -379,6 +395,7 @@ fn answer(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {
     if let Some(time) = course.answered {
         let event = event(known, id, Step::Answered);
         let stretch = course.steps.answered;
-        steps.push(Event { time, tid: course.answered_by, stretch, ..event });
+        let routine = if course.same { course.routine } else { 0 };
+        steps.push(Event { time, tid: course.answered_by, routine, stretch, ..event });
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Event {
     pub(super) step: Step,
     /// 0 where it is not known.
     pub(super) tid: u32,
+    /// The goroutine, where there are such; 0 where it is not known.
+    pub(super) routine: u32,
     /// How often the thread had slept.
     pub(super) stretch: u32,
     /// The request was read by a call that would have waited.

@@ -21,7 +21,15 @@ type Rest = (usize, Vec<bool>);
 #[derive(Default)]
 struct Script {
     now: u64,
+    /// It is a program of Go.
+    routines: bool,
     exchanges: Vec<Told>,
+}
+
+impl Services for bool {
+    fn has_goroutines(&self, _: EntityId) -> bool {
+        *self
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -29,6 +37,8 @@ struct Told {
     role: Role,
     waits: bool,
     opened: Option<Opened>,
+    /// Who asked, if that is a goroutine, and whether the same answered.
+    routine: (u32, bool),
     asked: (u64, u32, u32),
     answered: Option<(u64, u32, u32)>,
     over: Option<u64>,
@@ -59,7 +69,9 @@ impl Script {
 
     fn begin(&mut self, role: Role, (tid, stretch): (u32, u32), of: Option<usize>) -> usize {
         let asked = (self.at(), tid, stretch);
-        let told = Told { role, waits: false, opened: None, asked, answered: None, over: None, of };
+        let routine = (0, false);
+        let (answered, over) = (None, None);
+        let told = Told { role, waits: false, opened: None, routine, asked, answered, over, of };
         self.exchanges.push(told);
         self.exchanges.len() - 1
     }
@@ -74,6 +86,12 @@ impl Script {
         let request = self.reads(hand);
         self.exchanges[request].waits = true;
         request
+    }
+
+    /// A goroutine did that, and answers if it is the `same`.
+    fn by(&mut self, exchange: usize, routine: u32, same: bool) -> usize {
+        self.exchanges[exchange].routine = (routine, same);
+        exchange
     }
 
     /// A call is sent.
@@ -100,6 +118,7 @@ impl Script {
             places[index] = window.next();
             window.push(pending, Timestamp(0));
         }
+        causes.learn(&window, &self.routines);
         causes.complete(Timestamp(u64::MAX), &window);
         assert_eq!(causes.lost(), 0);
         let calls =
@@ -129,6 +148,8 @@ impl Script {
             asked_by: told.asked.1,
             answered_by,
             answered: told.answered.map(|_| Timestamp(answered)),
+            routine: told.routine.0,
+            same: told.routine.1,
             steps: Steps {
                 asked: told.asked.2,
                 answered: stretch,
@@ -177,6 +198,59 @@ fn a_thread_that_waits_for_a_request_calls_for_it_alone() {
     script.answers(late, (A, 9));
     let thread = Ok(By::Thread);
     script.check(0, &[thread, thread, thread, Err(Missing::Cause), Err(Missing::Idle)]);
+}
+
+#[test]
+fn a_goroutine_calls_for_the_request_it_has_on_whatever_thread() {
+    const BLUE: u32 = 100;
+    const RED: u32 = 200;
+    for routines in [true, false] {
+        let mut script = Script { routines, ..Script::default() };
+        let one = script.reads((A, 1));
+        let two = script.reads((A, 1));
+        script.by(one, BLUE, true);
+        script.by(two, RED, true);
+        let calls =
+            [script.calls((A, 1), one), script.calls((B, 4), two), script.calls((A, 5), one)];
+        for (call, by) in calls.into_iter().zip([BLUE, RED, BLUE]) {
+            script.by(call, by, false);
+            script.answers(call, (B, 9));
+        }
+        let own = script.calls((A, 5), None);
+        script.by(own, 300, false);
+        script.answers(own, (A, 5));
+        script.answers(one, (B, 9));
+        script.answers(two, (A, 9));
+        let (by, cause) = (Ok(By::Goroutine), Err(Missing::Cause));
+        let unknown = [Err(Missing::Ambiguous), cause, cause, cause];
+        script.check(0, &if routines { [by, by, by, cause] } else { unknown });
+    }
+}
+
+#[test]
+fn a_goroutine_that_only_reads_or_has_two_says_nothing() {
+    // Another answers: net/http may have read a request's first byte ahead.
+    let mut script = Script { routines: true, ..Script::default() };
+    let one = script.reads((A, 1));
+    script.by(one, 100, false);
+    let call = script.calls((A, 1), None);
+    script.by(call, 100, false);
+    script.answers(call, (A, 1));
+    script.answers(one, (A, 1));
+    script.check(0, &[Err(Missing::Cause)]);
+    // It reads two.
+    let mut script = Script { routines: true, ..Script::default() };
+    let one = script.reads((A, 1));
+    let two = script.reads((A, 1));
+    for request in [one, two] {
+        script.by(request, 100, true);
+    }
+    let call = script.calls((A, 1), one);
+    script.by(call, 100, false);
+    script.answers(call, (A, 1));
+    script.answers(one, (A, 1));
+    script.answers(two, (A, 1));
+    script.check(0, &[Err(Missing::Ambiguous)]);
 }
 
 #[test]
