@@ -113,7 +113,7 @@ fn a_path_that_loses_and_delays_shows_as_it_is() -> anyhow::Result<()> {
     let count = metrics.of(&format!("{name}_count"), &job).map(|s| s.value).sum::<f64>();
     let sum = metrics.of(&format!("{name}_sum"), &job).map(|s| s.value).sum::<f64>();
     println!("round trip: {count} samples, {} s on average", sum / count);
-    assert!(count >= 10.0, "{count} round trips");
+    assert!(count >= 5.0, "{count} round trips");
     let (low, high) = quantile(&metrics, name, &job, 0.5).context("no median")?;
     assert!(low <= DELAY * 1.1 && DELAY * 0.9 <= high, "median within {low}..{high}");
     let said = trips.iter().sum::<f64>() / trips.len() as f64;

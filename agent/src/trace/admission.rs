@@ -55,11 +55,12 @@ impl Admission {
     ) -> Option<Halves> {
         let step = now.0 >> STEP;
         if step != self.step {
-            let place = usize::try_from(self.step).unwrap_or(0) % LATELY;
-            if let Some(place) = self.lately.get_mut(place) {
-                *place = self.halves.0;
+            // In steps in which nothing came all would have been looked at.
+            for empty in step.saturating_sub(LATELY as u64).max(self.step + 1)..step {
+                self.remember(empty, Halves::WHOLE);
             }
             self.halves = if step == self.step + 1 { self.next() } else { Halves::WHOLE };
+            self.remember(step, self.halves);
             (self.step, self.came) = (step, 0);
         }
         self.came += 1;
@@ -82,7 +83,7 @@ impl Admission {
         chance: impl Fn(u64) -> u64,
     ) -> bool {
         let mask = (1 << PERIOD) - 1;
-        let len = 1_u64 << (PERIOD - u32::from(self.widest()));
+        let len = 1_u64 << (PERIOD - u32::from(self.widest(begun)));
         let (first, last) = (begun.0 >> PERIOD, ended.0 >> PERIOD);
         if last > first + 1 {
             return true;
@@ -98,9 +99,22 @@ impl Admission {
         })
     }
 
-    /// The largest share of a while ago.
-    fn widest(&self) -> u8 {
-        self.lately.iter().copied().chain([self.halves.0]).min().unwrap_or(0)
+    fn remember(&mut self, step: u64, Halves(halves): Halves) {
+        let place = usize::try_from(step).unwrap_or(0) % LATELY;
+        if let Some(place) = self.lately.get_mut(place) {
+            *place = halves;
+        }
+    }
+
+    /// The largest share since then.
+    fn widest(&self, since: Timestamp) -> u8 {
+        let first = since.0 >> STEP;
+        if self.step.saturating_sub(first) >= LATELY as u64 {
+            return 0;
+        }
+        let steps = first.min(self.step)..=self.step;
+        let of = |step: u64| self.lately.get(usize::try_from(step).unwrap_or(0) % LATELY).copied();
+        steps.filter_map(of).min().unwrap_or(0)
     }
 
     /// The share by which no more would have been looked at in this step than may be.
