@@ -41,11 +41,18 @@ impl Exponential {
     /// Counts `value`, which is not negative.
     #[inline]
     pub(super) fn record(&mut self, value: f64) {
+        self.count_at(Place::of(value));
+    }
+
+    /// Counts the value of a place.
+    #[inline]
+    pub(super) fn count_at(&mut self, place: Place) {
+        let Place { value, table } = place;
         if value <= 0.0 {
             self.zero_count += 1;
             return;
         }
-        let index = index(value, self.scale);
+        let index = at_scale(value, table, self.scale);
         let place = i64::from(index) - i64::from(self.offset);
         if let Some(count) = usize::try_from(place).ok().and_then(|i| self.counts.get_mut(i)) {
             *count += 1;
@@ -216,9 +223,30 @@ fn count_as_i32(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// Where a value is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    value: f64,
+    /// Its bucket at the table's scale; nothing if it is zero.
+    table: i32,
+}
+
+impl Place {
+    /// That of `value`, which is not negative.
+    #[inline]
+    pub(super) fn of(value: f64) -> Self {
+        Self { value, table: if value <= 0.0 { 0 } else { of_table(value) } }
+    }
+}
+
 /// The bucket of `value`, which is greater than zero, finite and not subnormal.
-#[inline]
 fn index(value: f64, scale: i32) -> i32 {
+    at_scale(value, of_table(value), scale)
+}
+
+/// The same at the table's scale.
+#[inline]
+fn of_table(value: f64) -> i32 {
     let bits = value.to_bits();
     let exponent = (bits >> FRACTION_BITS) as i32 - 1023;
     let fraction = bits & FRACTION;
@@ -226,7 +254,12 @@ fn index(value: f64, scale: i32) -> i32 {
     // At most one bound lies inside the slice; which is below tells a comparison.
     let below = usize::from(table::BELOW.get(slice).copied().unwrap_or(0));
     let inside = table::BOUNDS.get(below).is_some_and(|bound| *bound < fraction);
-    let table = (exponent << TABLE_SCALE) + count_as_i32(below) + i32::from(inside) - 1;
+    (exponent << TABLE_SCALE) + count_as_i32(below) + i32::from(inside) - 1
+}
+
+/// The same at `scale`, where it is known at the table's.
+#[inline]
+fn at_scale(value: f64, table: i32, scale: i32) -> i32 {
     let finer = scale - TABLE_SCALE.cast_signed();
     if finer <= 0 {
         return table >> (-finer).min(31);

@@ -3,6 +3,7 @@
 //! It keeps counts alone: bounds and unit are the instrument's, which every recording names.
 
 use super::exemplar::{Exemplar, Exemplars};
+use super::exponential;
 pub use super::exponential::{Exponential, MAX_BUCKETS, MAX_SCALE};
 use super::instrument::Instrument;
 
@@ -23,6 +24,33 @@ pub struct Histogram {
     pub exponential: Exponential,
     /// Spans that stand for some of them.
     pub exemplars: Exemplars,
+}
+
+/// Where a value is counted: found once, where several distributions count it.
+///
+/// Both kinds of buckets see the double that is exported, so 75 ms is inside the bound 0.075.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    value: u64,
+    /// Of the explicit buckets.
+    bucket: usize,
+    /// Of the exponential ones.
+    fine: exponential::Place,
+}
+
+impl Place {
+    /// That of `value` by the bounds of `instrument`.
+    #[inline]
+    pub fn of(instrument: &Instrument, value: u64) -> Self {
+        let outside = instrument.scale.apply(value);
+        let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+        Self { value, bucket, fine: exponential::Place::of(outside) }
+    }
+
+    /// The value.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
 }
 
 impl Histogram {
@@ -47,20 +75,23 @@ impl Histogram {
     }
 
     /// Counts one value. `instrument` is the one this was made for.
-    ///
-    /// Both kinds of buckets see the double that is exported, so 75 ms is inside the bound 0.075.
     #[inline]
     pub fn record(&mut self, instrument: &Instrument, value: u64) {
+        self.count_at(&Place::of(instrument, value));
+    }
+
+    /// Counts the value of a place, which is one of this instrument or of one with the same bounds and unit.
+    #[inline]
+    pub fn count_at(&mut self, place: &Place) {
+        let Place { value, bucket, fine } = *place;
         self.count += 1;
         self.sum += u128::from(value);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        let outside = instrument.scale.apply(value);
-        let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
         if let Some(count) = self.explicit.get_mut(bucket) {
             *count += 1;
         }
-        self.exponential.record(outside);
+        self.exponential.count_at(fine);
     }
 
     /// The distribution of `instrument` that was counted in buckets: for each a value that stands for

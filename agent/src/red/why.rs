@@ -8,7 +8,7 @@ use std::sync::Arc;
 use agent_common::schedule::{CAUSES, Cause};
 
 use crate::event::Nanos;
-use crate::metric::histogram::Histogram;
+use crate::metric::histogram::{Histogram, Place};
 use crate::metric::instrument::{Instrument, request as metric};
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Point, Value, WallTime};
@@ -66,34 +66,39 @@ impl Whys {
         let course = &exchange.course;
         let Self([server, client]) = self;
         let of_role = if exchange.role == Role::Server { server } else { client };
-        let mut add = |kind: usize, time: Nanos| {
+        // All have the same bounds and unit.
+        let place = |time: Nanos| Place::of(&metric::STETH_REQUEST_WAIT_DURATION, time.0);
+        let mut add = |kind: usize, place: &Place| {
             if let Some(series) = of_role.get_mut(kind) {
                 let new = || Box::new((now, Histogram::new(instrument(kind))));
-                series.get_or_insert_with(new).1.record(instrument(kind), time.0);
+                series.get_or_insert_with(new).1.count_at(place);
             }
         };
-        if let Some(answered) = course.answered {
-            add(FIRST_BYTE, answered.since(exchange.begun));
+        let first = course.answered.map(|answered| place(answered.since(exchange.begun)));
+        if let Some(first) = &first {
+            add(FIRST_BYTE, first);
         }
         let why = &course.why;
         if let Ok(account) = why.thread()
             && !account.shared
         {
-            add(CPU, account.ran);
+            // What waited for nothing was on the processor until its answer began.
+            let same = first.filter(|first| first.value() == account.ran.0);
+            add(CPU, &same.unwrap_or_else(|| place(account.ran)));
             if account.switches != 0 {
                 let queues = [(RUN, account.queued), (THROTTLED, account.throttled)];
                 let blocked = (BLOCKED..).zip(account.blocked);
                 for (kind, time) in
                     queues.into_iter().chain(blocked).filter(|(_, time)| time.0 != 0)
                 {
-                    add(kind, time);
+                    add(kind, &place(time));
                 }
             }
         }
         let accept = if why.is_unseen_accept() { FIRST_READ } else { ACCEPT };
         for (kind, time) in [(accept, why.unaccepted()), (RECEIVE, why.unread())] {
             if let Some(time) = time {
-                add(kind, time);
+                add(kind, &place(time));
             }
         }
     }
@@ -131,4 +136,17 @@ fn attributes(role: &'static str, cause: Option<&'static str>) -> Arc<[Attribute
     let role = (key::STETH_REQUEST_ROLE, Value::Static(role));
     let cause = cause.map(|cause| (key::STETH_REQUEST_WAIT_CAUSE, Value::Static(cause)));
     [role].into_iter().chain(cause).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_holds_for_all() {
+        for kind in 0..KINDS {
+            assert_eq!(instrument(kind).bounds(), instrument(0).bounds());
+            assert_eq!(instrument(kind).scale, instrument(0).scale);
+        }
+    }
 }

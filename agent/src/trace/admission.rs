@@ -6,11 +6,14 @@
 //! traces still. What comes of it stands for so many more. Errors, what takes longer than the fixed limit,
 //! and what a context or a TCP option says belongs to a trace are looked at whenever they come.
 
+use super::ids::Ids;
 use crate::event::Timestamp;
 
 const SECOND: u64 = 1_000_000_000;
 /// Nanoseconds of a period, as a power of two: 1.07 s.
 const PERIOD: u32 = 30;
+/// What of a time stands within its period.
+const WITHIN: u64 = (1 << PERIOD) - 1;
 /// The same of the time after which the share is set anew: 0.13 s.
 const STEP: u32 = 27;
 /// Steps whose share is remembered: two seconds.
@@ -37,12 +40,15 @@ pub(super) struct Admission {
     halves: Halves,
     /// The share in the steps before, by the step's number.
     lately: [u8; LATELY],
+    /// A period, and where the slice of it that is looked at begins.
+    slice: (u64, u64),
 }
 
 impl Admission {
     pub(super) fn new(rate: u32) -> Self {
         let limit = ((u64::from(rate) << STEP) / SECOND).max(1);
-        Self { limit, step: 0, came: 0, halves: Halves::WHOLE, lately: [0; LATELY] }
+        let slice = (u64::MAX, 0);
+        Self { limit, step: 0, came: 0, halves: Halves::WHOLE, lately: [0; LATELY], slice }
     }
 
     /// Whether an exchange that comes at `now` is looked at, and of what share of all it is then.
@@ -51,7 +57,7 @@ impl Admission {
         &mut self,
         now: Timestamp,
         begun: Timestamp,
-        chance: impl FnOnce(u64) -> u64,
+        ids: &Ids,
     ) -> Option<Halves> {
         let step = now.0 >> STEP;
         if step != self.step {
@@ -68,35 +74,50 @@ impl Admission {
         if halves == 0 {
             return Some(Halves::WHOLE);
         }
-        let within = |time: u64| time & ((1 << PERIOD) - 1);
-        let begins = within(chance(begun.0 >> PERIOD));
-        let after = within(begun.0.wrapping_sub(begins));
+        let begins = self.begins(begun.0 >> PERIOD, ids);
+        let after = begun.0.wrapping_sub(begins) & WITHIN;
         (after < 1 << (PERIOD - u32::from(halves))).then_some(self.halves)
     }
 
     /// Whether one that was not looked at was there while others began that are: [`Causes`](super::cause::Causes)
     /// has to know of it.
-    pub(super) fn touches(
-        &self,
-        begun: Timestamp,
-        ended: Timestamp,
-        chance: impl Fn(u64) -> u64,
-    ) -> bool {
-        let mask = (1 << PERIOD) - 1;
+    #[inline]
+    pub(super) fn touches(&mut self, begun: Timestamp, ended: Timestamp, ids: &Ids) -> bool {
+        let Halves(halves) = self.halves;
+        let (period, begins) = self.slice;
+        let now = begun.0 >> STEP == self.step && ended.0 >> PERIOD == period;
+        let ends = begins + (1 << (PERIOD - u32::from(halves)));
+        if now && begun.0 >> PERIOD == period && ends <= WITHIN {
+            return begun.0 & WITHIN < ends && ended.0 & WITHIN >= begins;
+        }
+        self.touches_any(begun, ended, ids)
+    }
+
+    /// The same, whatever the share was since it began.
+    #[cold]
+    fn touches_any(&mut self, begun: Timestamp, ended: Timestamp, ids: &Ids) -> bool {
         let len = 1_u64 << (PERIOD - u32::from(self.widest(begun)));
         let (first, last) = (begun.0 >> PERIOD, ended.0 >> PERIOD);
         if last > first + 1 {
             return true;
         }
         (first..=last).any(|period| {
-            let from = if period == first { begun.0 & mask } else { 0 };
-            let to = if period == last { ended.0 & mask } else { mask };
-            let begins = chance(period) & mask;
+            let from = if period == first { begun.0 & WITHIN } else { 0 };
+            let to = if period == last { ended.0 & WITHIN } else { WITHIN };
+            let begins = self.begins(period, ids);
             let ends = begins + len;
             // What goes beyond the end of a period stands at its beginning.
-            let around = ends.saturating_sub(mask + 1);
+            let around = ends.saturating_sub(WITHIN + 1);
             (from < ends && to >= begins) || from < around
         })
+    }
+
+    /// Where in a period the slice begins that is looked at.
+    fn begins(&mut self, period: u64, ids: &Ids) -> u64 {
+        if self.slice.0 != period {
+            self.slice = (period, ids.number(period) & WITHIN);
+        }
+        self.slice.1
     }
 
     fn remember(&mut self, step: u64, Halves(halves): Halves) {
@@ -128,7 +149,6 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::ids::Ids;
 
     const STEP_NANOS: u64 = 1 << STEP;
 
@@ -139,7 +159,7 @@ mod tests {
         for (step, count) in steps.iter().enumerate() {
             for n in 0..*count {
                 let at = Timestamp(step as u64 * STEP_NANOS + n * STEP_NANOS / count);
-                if let Some(Halves(halves)) = admission.of(at, at, |period| ids.number(period)) {
+                if let Some(Halves(halves)) = admission.of(at, at, &ids) {
                     seen += 1;
                     stands += 1_u64 << halves;
                 }
@@ -181,7 +201,7 @@ mod tests {
                 let ended = begun + (ids.number(n + 1000) & ((1 << (21 + n % 9)) - 1));
                 let steps = 512;
                 let was = (0..=steps).any(|step| looked_at(begun + (ended - begun) / steps * step));
-                let found = admission.touches(Timestamp(begun), Timestamp(ended), chance);
+                let found = admission.touches(Timestamp(begun), Timestamp(ended), &ids);
                 assert!(found || !was, "{halves}: {begun} to {ended}");
                 let long = ended - begun > 1 << (PERIOD - 4);
                 assert!(was || !found || long || near(&looked_at, begun, ended), "{begun} {ended}");

@@ -82,6 +82,11 @@ impl Carried {
         self.flying.insert(of, (Timestamp(record.time), role, Ids { trace, span }));
     }
 
+    /// Whether any request may have had something with it.
+    pub(super) fn any(&self) -> bool {
+        !self.flying.is_empty()
+    }
+
     /// What went or came with an exchange that has ended.
     pub(super) fn take(&mut self, exchange: &Exchange<'_>) -> Option<Ids> {
         if self.flying.is_empty() {

@@ -128,6 +128,16 @@ pub struct Batch {
     pub services: Vec<(Arc<Resource>, Vec<Span>)>,
 }
 
+/// What of an exchange is seen at once.
+#[derive(Clone, Copy, Debug)]
+struct Glance {
+    /// Of what share of all it is, if it is of those that are looked at.
+    share: Option<Halves>,
+    error: bool,
+    /// It took longer than the fixed limit.
+    slow: bool,
+}
+
 /// What those who count are asked.
 pub trait Counts {
     /// What 99 % of a route's exchanges took less than, if enough is known to say.
@@ -222,34 +232,54 @@ impl Trace {
         if self.config.sampler.is_off() {
             return count_at(&mut self.counters.left, Left::Ratio as usize);
         }
+        let share = self.admission.of(self.now, exchange.begun, &self.ids);
+        let took = exchange.ended.since(exchange.begun);
+        let status = exchange.status.unwrap_or(0);
+        let error = exchange.fault.is_some() || label::is_error(exchange.role, status);
+        let slow = self.config.slow.is_some_and(|limit| took >= limit);
+        let named = !exchange.lines.is_bare() || self.carried.any() || self.hanging.any();
+        if share.is_none() && !(error || slow || named) {
+            self.counters.cut += u64::from(exchange.lines.is_cut());
+            return self.pass(exchange);
+        }
+        self.look_over(entity, exchange, counted, Glance { share, error, slow }, counts);
+    }
+
+    /// One that is not looked at.
+    fn pass(&mut self, exchange: &Exchange<'_>) {
+        if self.admission.touches(exchange.begun, exchange.ended, &self.ids) {
+            self.causes.witness(exchange);
+        }
+        count_at(&mut self.counters.left, Left::Rate as usize);
+    }
+
+    /// One of which a first glance does not tell that it need not be looked at.
+    #[inline(never)]
+    fn look_over(
+        &mut self,
+        entity: EntityId,
+        exchange: &Exchange<'_>,
+        counted: Counted,
+        glance: Glance,
+        counts: &dyn Counts,
+    ) {
         let Found { context, malformed } = context::read(&exchange.lines);
         self.counters.malformed += u64::from(malformed);
         self.counters.cut += u64::from(context.is_none() && exchange.lines.is_cut());
         let carried = self.carried.take(exchange);
         let report = self.hanging.ended(exchange);
-        let took = exchange.ended.since(exchange.begun);
-        let status = exchange.status.unwrap_or(0);
-        let error = exchange.fault.is_some() || label::is_error(exchange.role, status);
         // What was told of while it hung is told to the end.
-        let slow = report.is_some() || self.config.slow.is_some_and(|limit| took >= limit);
-        let ids = &self.ids;
-        let share = self.admission.of(self.now, exchange.begun, |period| ids.number(period));
-        let always = error || slow || context.is_some() || carried.is_some();
-        let apart = share.is_none();
-        let share = if always { Some(Halves::WHOLE) } else { share };
-        let Some(share) = share else {
-            let (begun, ended) = (exchange.begun, exchange.ended);
-            if self.admission.touches(begun, ended, |period| self.ids.number(period)) {
-                self.causes.witness(exchange);
-            }
-            return count_at(&mut self.counters.left, Left::Rate as usize);
-        };
+        let slow = glance.slow || report.is_some();
+        let always = glance.error || slow || context.is_some() || carried.is_some();
+        let share = if always { Some(Halves::WHOLE) } else { glance.share };
+        let Some(share) = share else { return self.pass(exchange) };
         let mut pending = Pending::new(entity, exchange, self.window.head(exchange));
         pending.counted = counted;
-        (pending.share, pending.apart) = (share, apart);
-        pending.error = error;
+        (pending.share, pending.apart) = (share, glance.share.is_none());
+        pending.error = glance.error;
         pending.slow = slow || {
             let route = (entity, exchange.role, counted.route);
+            let took = exchange.ended.since(exchange.begun);
             self.usual.of(route, self.now, counts).is_some_and(|usual| took > usual)
         };
         if context.is_some() || carried.is_some() || report.is_some() {

@@ -52,10 +52,9 @@ impl Hanging {
         self.told.remove(&key(exchange))?.0
     }
 
-    /// Whether none is remembered.
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.told.is_empty()
+    /// Whether any is remembered.
+    pub(super) fn any(&self) -> bool {
+        !self.told.is_empty()
     }
 
     pub(super) fn forget(&mut self, now: Timestamp) {

@@ -75,7 +75,7 @@ impl Default for Traces {
             sampler: None,
             slow: Period::from_millis(1000),
             hanging: Period::from_millis(30_000),
-            rate: Count::of(20_000),
+            rate: Count::of(10_000),
             per_service: Count::of(100),
             total: Count::of(1000),
             window: Period::from_millis(10_000),

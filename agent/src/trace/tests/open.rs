@@ -81,7 +81,7 @@ fn reports_are_bounded_by_the_budget_and_forgotten_in_time() {
     assert_eq!(left[Left::Untaken as usize], 5000 - 4096);
     assert_sums(&trace);
     trace.tick(Timestamp(1000 * SECOND), &COUNTS);
-    assert!(trace.hanging.is_empty());
+    assert!(!trace.hanging.any());
 }
 
 #[test]
