@@ -43,7 +43,7 @@ impl Place {
     #[inline]
     pub fn of(instrument: &Instrument, value: u64) -> Self {
         let outside = instrument.scale.apply(value);
-        let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+        let bucket = instrument.bounds().bucket(outside);
         Self { value, bucket, fine: exponential::Place::of(outside) }
     }
 
@@ -70,7 +70,7 @@ impl Histogram {
     /// Has a span stand for the bucket of its value, which was counted before.
     pub fn exemplify(&mut self, instrument: &Instrument, exemplar: Exemplar) {
         let outside = instrument.scale.apply(exemplar.value);
-        let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+        let bucket = instrument.bounds().bucket(outside);
         self.exemplars.put(bucket, exemplar);
     }
 
@@ -111,7 +111,7 @@ impl Histogram {
             }
             all.count += count;
             let outside = instrument.scale.apply(value);
-            let bucket = instrument.bounds().partition_point(|bound| *bound < outside);
+            let bucket = instrument.bounds().bucket(outside);
             if let Some(held) = all.explicit.get_mut(bucket) {
                 *held += count;
             }

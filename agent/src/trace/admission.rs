@@ -53,12 +53,7 @@ impl Admission {
 
     /// Whether an exchange that comes at `now` is looked at, and of what share of all it is then.
     #[inline]
-    pub(super) fn of(
-        &mut self,
-        now: Timestamp,
-        begun: Timestamp,
-        ids: &Ids,
-    ) -> Option<Halves> {
+    pub(super) fn of(&mut self, now: Timestamp, begun: Timestamp, ids: &Ids) -> Option<Halves> {
         let step = now.0 >> STEP;
         if step != self.step {
             // In steps in which nothing came all would have been looked at.

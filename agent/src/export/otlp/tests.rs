@@ -146,10 +146,11 @@ fn histograms_carry_the_spans_of_the_interval() {
 
 #[test]
 fn temporality_follows_the_preference_and_the_kind() {
-    use crate::metric::instrument::Kind;
+    use crate::metric::instrument::{FINE_SECONDS, Kind};
     let check = |temporality, expect: [bool; 4]| {
         let form = Form { temporality, histograms: Aggregation::Explicit };
-        let kinds = [Kind::Counter, Kind::UpDownCounter, Kind::Gauge, Kind::Histogram(&[])];
+        let kinds =
+            [Kind::Counter, Kind::UpDownCounter, Kind::Gauge, Kind::Histogram(&FINE_SECONDS)];
         assert_eq!(kinds.map(|kind| form.is_delta(kind)), expect, "{temporality:?}");
     };
     check(Temporality::Cumulative, [false, false, false, false]);

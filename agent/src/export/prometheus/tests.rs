@@ -9,7 +9,7 @@ use crate::export::sample;
 use crate::metric::exemplar::Exemplar;
 use crate::metric::exposition;
 use crate::metric::histogram::Histogram;
-use crate::metric::instrument::{self, Instrument, Kind, Scale};
+use crate::metric::instrument::{self, Bounds, Instrument, Kind, Scale};
 use crate::metric::key::{
     CONTAINER_ID, HOST_NAME, HTTP_ROUTE, Key, PROCESS_COMMAND_ARGS, SERVICE_INSTANCE_ID,
     SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, STETH_CGROUP_PATH,
@@ -23,7 +23,7 @@ static BOUNDED: Instrument = Instrument {
     name: "test.wait.duration",
     unit: "s",
     description: "Time \\ to \"wait\".",
-    kind: Kind::Histogram(&[0.25, 1.0]),
+    kind: Kind::Histogram(&const { Bounds::new(&[0.25, 1.0]) }),
     scale: Scale::NanosToSeconds,
     ..Instrument::BLANK
 };
@@ -218,7 +218,7 @@ fn names_get_their_unit_and_kind() {
     check(
         "http.server.request.duration",
         "s",
-        Kind::Histogram(&[]),
+        Kind::Histogram(&const { Bounds::new(&[]) }),
         "http_server_request_duration_seconds",
     );
     check(

@@ -12,7 +12,7 @@ macro_rules! instruments {
     (@kind counter) => { $crate::metric::instrument::Kind::Counter };
     (@kind updowncounter) => { $crate::metric::instrument::Kind::UpDownCounter };
     (@kind gauge) => { $crate::metric::instrument::Kind::Gauge };
-    (@kind histogram $bounds:ident) => { $crate::metric::instrument::Kind::Histogram($bounds) };
+    (@kind histogram $bounds:ident) => { $crate::metric::instrument::Kind::Histogram(&$bounds) };
     ($(
         $id:ident: $kind:ident $($bounds:ident)?, $name:literal, $unit:literal $($scale:ident)?,
         $description:literal,

@@ -1,5 +1,6 @@
 //! Every instrument the agent has, by its conventional name: one file and one list a family.
 
+mod bounds;
 mod define;
 
 pub mod conntrack;
@@ -21,6 +22,8 @@ pub mod scheduler;
 pub mod sockets;
 pub mod tcp;
 
+pub use bounds::Bounds;
+
 use super::key::Key;
 
 /// How an instrument adds up.
@@ -33,7 +36,7 @@ pub enum Kind {
     /// A reading.
     Gauge,
     /// A distribution; its bounds in the exported unit.
-    Histogram(&'static [f64]),
+    Histogram(&'static Bounds),
 }
 
 /// What the integers inside are multiplied with to give the exported unit.
@@ -92,10 +95,10 @@ impl Instrument {
 
     /// Upper bounds of its explicit buckets, in the exported unit; none if it is no histogram.
     #[inline]
-    pub fn bounds(&self) -> &'static [f64] {
+    pub fn bounds(&self) -> &'static Bounds {
         match self.kind {
             Kind::Histogram(bounds) => bounds,
-            Kind::Counter | Kind::UpDownCounter | Kind::Gauge => &[],
+            Kind::Counter | Kind::UpDownCounter | Kind::Gauge => &NO_BOUNDS,
         }
     }
 
@@ -108,10 +111,10 @@ impl Instrument {
 }
 
 /// Bounds in seconds advised for HTTP, RPC, messaging and DNS durations.
-pub const SECONDS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+pub static SECONDS: Bounds =
+    Bounds::new(&[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]);
 /// Bounds in seconds for what the kernel does: from a microsecond to ten seconds.
-pub const FINE_SECONDS: &[f64] = &[
+pub static FINE_SECONDS: Bounds = Bounds::new(&[
     0.000_001,
     0.000_002_5,
     0.000_005,
@@ -134,9 +137,9 @@ pub const FINE_SECONDS: &[f64] = &[
     2.5,
     5.0,
     10.0,
-];
+]);
 /// Bounds for sizes in bytes; the conventions advise none.
-pub const BYTES: &[f64] = &[
+pub static BYTES: Bounds = Bounds::new(&[
     0.0,
     256.0,
     1024.0,
@@ -149,7 +152,8 @@ pub const BYTES: &[f64] = &[
     16_777_216.0,
     67_108_864.0,
     268_435_456.0,
-];
+]);
+static NO_BOUNDS: Bounds = Bounds::new(&[]);
 
 /// A family in the reference.
 #[derive(Debug)]
