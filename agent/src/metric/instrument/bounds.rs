@@ -19,6 +19,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// Of these bounds, fewer than 256.
+    ///
+    /// # Panics
+    /// With more, while compiling.
     #[allow(
         clippy::indexing_slicing,
         clippy::cast_possible_truncation,
