@@ -111,7 +111,7 @@ pub mod flag {
     pub const UNIX: u8 = 64;
     /// Segment: the first bytes of a turn.
     pub const TURN: u8 = 128;
-    /// Pair: who moved the ask's last bytes moved the answer's first, by [`Pair::routine`](super::Pair::routine).
+    /// Pair: [`Pair::routine`](super::Pair::routine) moved the answer's first bytes as well.
     pub const SAME: u8 = 128;
 }
 
@@ -169,7 +169,7 @@ pub struct Pair {
     pub tail_len: u8,
     /// 1 if the call that read the ask's first bytes would have waited for them.
     pub waits: u8,
-    /// The goroutine that moved the ask's last bytes, where the program is one of Go: see
+    /// The goroutine that read the ask's last bytes, or sent its first, where the program is one of Go: see
     /// [`Arch::routine`](crate::settings::Arch::routine).
     pub routine: u32,
     /// See `tail_len`.

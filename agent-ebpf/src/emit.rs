@@ -94,7 +94,7 @@ pub(crate) fn close(conn: &Conn, errno: u16, time: u64) {
 pub(crate) fn close_record(conn: &Conn, kind: Kind, errno: u16, time: u64) -> Close {
     Close {
         kind: kind as u8,
-        flags: conn.pair.flags,
+        flags: conn.pair.flags & !flag::SAME,
         errno,
         tgid: conn.pair.ask_tgid,
         conn: conn.pair.conn,

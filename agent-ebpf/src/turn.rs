@@ -77,7 +77,10 @@ fn turn(conn: &mut Conn) -> u32 {
         } else {
             conn.pair.ask.bytes += conn.call.n + conn.call.skipped;
             conn.pair.ask.last = conn.call.time;
-            conn.pair.routine = conn.call.routine;
+            if direction == 0 {
+                // Who reads the rest goes on with it; of what is sent the first bytes tell who sends it.
+                conn.pair.routine = conn.call.routine;
+            }
         }
         ask_bytes(conn)
     } else {

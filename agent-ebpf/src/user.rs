@@ -55,8 +55,8 @@ pub(crate) unsafe fn find<M: Memory>(regs: *const u8, conn: &mut Conn) {
     }
 }
 
-/// The goroutine that makes the call, in so far as it is told from others: what is left out is the same for
-/// all, or far above any memory that a program has.
+/// The goroutine that makes the call, in so far as it is told from others: where it stands in 128 GiB, by the
+/// least that the runtime's allocator rounds it to.
 ///
 /// # Safety
 /// As for [`find`].
@@ -64,7 +64,7 @@ pub(crate) unsafe fn find<M: Memory>(regs: *const u8, conn: &mut Conn) {
 pub(crate) unsafe fn routine<M: Memory>(regs: *const u8) -> u32 {
     // SAFETY: as asked of the caller.
     let pointer: u64 = unsafe { M::read(regs, maps::arch().get(|a| &a.routine)) };
-    (pointer >> 3) as u32
+    (pointer >> 5) as u32
 }
 
 #[inline(always)]

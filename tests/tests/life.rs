@@ -278,7 +278,7 @@ fn an_agent_that_comes_under_load_makes_nothing_up() -> anyhow::Result<()> {
     assert!(cut <= CONNECTIONS, "{cut} requests were cut off");
     // One of each connection may have been half over when the agent came, and where the machine is not its own
     // it may not keep up.
-    let losses = lost.as_array().into_iter().flatten();
+    let losses = lost.as_array().into_iter().flatten().filter(|loss| loss["stage"] == "kernel");
     let counted: u64 = losses.filter_map(|loss| loss["count"].as_u64()).sum();
     let (served, all) = (metrics.served("joined-server", &WHOLE), asked + cut);
     assert!(served.abs_diff(all) <= CONNECTIONS + counted, "{served} served, {all} asked: {lost}");

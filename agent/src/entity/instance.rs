@@ -117,8 +117,6 @@ pub(super) struct Instance {
     pub(super) asked: bool,
     /// The runtime's language.
     pub(super) language: Option<&'static str>,
-    /// Its programs keep the goroutine that runs in a register.
-    pub(super) goroutines: bool,
     /// `service.version` as the newest process declared it.
     pub(super) version: Option<String>,
     /// Declared attributes with their keys.

@@ -175,9 +175,14 @@ impl Registry {
         self.lives.at(pid, when).and_then(|life| life.entity)
     }
 
-    /// Whether an instance's programs keep the goroutine that runs in a register.
-    pub fn has_goroutines(&self, entity: EntityId) -> bool {
-        self.instances.get(&entity).is_some_and(|instance| instance.goroutines)
+    /// Whether the program of a process keeps the goroutine that runs in a register. Asks `/proc`, unless that
+    /// was asked before.
+    pub fn has_goroutines(&mut self, pid: Pid, when: Timestamp) -> bool {
+        let program = self.lives.at(pid, when).and_then(|life| life.program.clone());
+        match program.filter(|program| program.path.is_some()) {
+            Some(program) => program.goroutines,
+            None => self.facts.process(pid).is_ok_and(|of| of.toolchain == Toolchain::Go),
+        }
     }
 
     /// Whether a rule of the configuration named an instance.
@@ -383,7 +388,6 @@ impl Registry {
             instance.path.learn(path);
         }
         instance.language = instance.language.or(process.toolchain.language());
-        instance.goroutines |= process.toolchain == Toolchain::Go;
     }
 
     fn join(&mut self, pid: Pid, serial: u64, entity: EntityId, excluded: bool) -> EntityId {

@@ -200,7 +200,7 @@ impl Pipeline {
         let [now, before] = self.swept;
         self.swept = [now, now];
         if let Some(trace) = &mut self.trace {
-            trace.learn(&self.entities);
+            trace.learn(&mut self.entities);
             trace.complete(before);
         }
         let Self { http1, entities, red, .. } = self;

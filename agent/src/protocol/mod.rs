@@ -127,10 +127,13 @@ pub struct Course {
     pub answered_by: u32,
     /// When the response's first bytes had crossed.
     pub answered: Option<Timestamp>,
-    /// The goroutine that moved the request's last bytes, if the program is one of Go; 0 where it is not known.
+    /// The goroutine that read the request's last bytes, or sent its first, if the program is one of Go; 0 where it
+    /// is not known.
     pub routine: u32,
     /// It is the one that moved the response's first bytes.
     pub same: bool,
+    /// When the request's last bytes had crossed, if that is known.
+    pub taken: Timestamp,
     /// What links it to the exchange that caused it.
     pub steps: Steps,
     /// Where the time between the first bytes of both went.

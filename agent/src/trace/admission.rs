@@ -65,13 +65,18 @@ impl Admission {
             (self.step, self.came) = (step, 0);
         }
         self.came += 1;
-        let Halves(halves) = self.halves;
+        // Of the least share since it began: whoever was there meanwhile and was left out is known to have been.
+        let halves = if begun.0 >> STEP >= self.step {
+            self.halves.0
+        } else {
+            self.shares(begun).max().unwrap_or(LEAST)
+        };
         if halves == 0 {
             return Some(Halves::WHOLE);
         }
         let begins = self.begins(begun.0 >> PERIOD, ids);
         let after = begun.0.wrapping_sub(begins) & WITHIN;
-        (after < 1 << (PERIOD - u32::from(halves))).then_some(self.halves)
+        (after < 1 << (PERIOD - u32::from(halves))).then_some(Halves(halves))
     }
 
     /// Whether one that was not looked at was there while others began that are: [`Causes`](super::cause::Causes)
@@ -124,13 +129,17 @@ impl Admission {
 
     /// The largest share since then.
     fn widest(&self, since: Timestamp) -> u8 {
-        let first = since.0 >> STEP;
-        if self.step.saturating_sub(first) >= LATELY as u64 {
-            return 0;
-        }
-        let steps = first.min(self.step)..=self.step;
-        let of = |step: u64| self.lately.get(usize::try_from(step).unwrap_or(0) % LATELY).copied();
-        steps.filter_map(of).min().unwrap_or(0)
+        let long = self.step.saturating_sub(since.0 >> STEP) >= LATELY as u64;
+        if long { 0 } else { self.shares(since).min().unwrap_or(0) }
+    }
+
+    /// The shares since then, as far as they are remembered.
+    fn shares(&self, since: Timestamp) -> impl Iterator<Item = u8> {
+        let oldest = self.step.saturating_sub(LATELY as u64 - 1);
+        let steps = (since.0 >> STEP).clamp(oldest, self.step)..=self.step;
+        steps.filter_map(|step| {
+            self.lately.get(usize::try_from(step).unwrap_or(0) % LATELY).copied()
+        })
     }
 
     /// The share by which no more would have been looked at in this step than may be.

@@ -146,15 +146,15 @@ pub trait Counts {
     fn route(&self, entity: EntityId, role: Role, path: &str) -> Option<Route>;
 }
 
-/// What those who know the services are asked.
-pub trait Services {
-    /// Its programs are of Go, and keep the goroutine that runs in a register.
-    fn has_goroutines(&self, entity: EntityId) -> bool;
+/// What those who know the processes are asked.
+pub trait Processes {
+    /// Its program, as it was then, is of Go and keeps the goroutine that runs in a register.
+    fn has_goroutines(&mut self, pid: Pid, when: Timestamp) -> bool;
 }
 
-impl Services for Registry {
-    fn has_goroutines(&self, entity: EntityId) -> bool {
-        Registry::has_goroutines(self, entity)
+impl Processes for Registry {
+    fn has_goroutines(&mut self, pid: Pid, when: Timestamp) -> bool {
+        Registry::has_goroutines(self, pid, when)
     }
 }
 
@@ -321,9 +321,9 @@ impl Trace {
         self.counters.unordered = self.causes.lost();
     }
 
-    /// Asks of the services that have come which have goroutines, before what they did is looked at.
-    pub fn learn(&mut self, services: &dyn Services) {
-        self.causes.learn(&self.window, services);
+    /// Asks of the processes that have come which have goroutines, before what they did is looked at.
+    pub fn learn(&mut self, processes: &mut dyn Processes) {
+        self.causes.learn(&self.window, processes);
     }
 
     /// Processes with connections of which it is to be found out whether they are translated; each is asked for

@@ -16,7 +16,7 @@ impl Registry {
     pub(super) fn intern(&mut self, program: &Program, cgroup: &Cgroup) -> EntityId {
         let mut declared = Declared::of_env(&program.env);
         self.counts.attributes_malformed += u64::from(declared.malformed);
-        let Program { named, path, command, env: _, goroutines } = program;
+        let Program { named, path, command, env: _, goroutines: _ } = program;
         let mut rules = self.config.rules.iter();
         let rule =
             rules.find(|rule| rule.fits(&named.executable, path.as_deref(), command, &cgroup.path));
@@ -58,7 +58,6 @@ impl Registry {
                 instance.path.learn(path);
             }
             instance.language = instance.language.or(named.language);
-            instance.goroutines |= *goroutines;
             if version.is_some() && instance.version != version {
                 instance.version = version;
                 instance.renewed();

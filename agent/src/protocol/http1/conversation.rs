@@ -78,6 +78,7 @@ pub(super) fn course(asked: Hand, begun: Timestamp, answering: &Answering) -> Co
         answered: answering.begun,
         routine: 0,
         same: false,
+        taken: Timestamp::default(),
         steps: Steps {
             asked: asked.sleeps,
             answered: answering.hand.sleeps,

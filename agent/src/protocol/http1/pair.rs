@@ -118,6 +118,7 @@ pub(super) fn judge<'a>(pair: &Pair<'a>, memo: &mut Memo) -> Judged<'a> {
             answered: (!unanswered).then_some(Timestamp(header.answer.first)),
             routine: header.routine,
             same: header.flags & flag::SAME != 0,
+            taken: Timestamp(header.ask.last),
             steps: steps(header),
             why: pair.why,
         },

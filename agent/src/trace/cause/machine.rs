@@ -2,7 +2,8 @@
 //!
 //! **By the thread.** A thread that waits for a request's bytes inside the call that reads them does
 //! nothing else: what it sends from there until it has written the answer itself, without having read
-//! another request, it sends for that one. The same holds of a goroutine, whatever thread it runs on.
+//! another request, it sends for that one. The same holds of a goroutine between the last bytes of the request and
+//! the first of its answer, whatever thread it runs on; but for one that is an event loop itself ([`Workers`]).
 //!
 //! **By the slice.** In an event loop, a *run* is what a thread writes behind a read, before it reads
 //! again or sleeps. A call is taken for a request's only if both ends of it say so: it was sent in the
@@ -27,10 +28,10 @@
 //! not linked by slices for a long time, nor those of a kind of which more than a few were sent out of
 //! the blue, nor the first few of any kind.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Id;
+use super::alone::{Worker, Workers};
 use super::habit::{BLUE, Habit, Kind};
 use super::step::{Event, Step};
 use crate::event::{Nanos, Timestamp};
@@ -66,6 +67,8 @@ struct Held {
     by: Option<Worker>,
     /// Whoever has it does nothing else.
     waits: bool,
+    /// When its last bytes had been read.
+    taken: Timestamp,
     /// It has read another meanwhile.
     shared: bool,
     answered: bool,
@@ -105,13 +108,6 @@ struct Thread {
     /// Whose reads nothing was written for in this stretch.
     silent: Vec<Silent>,
     last: Timestamp,
-}
-
-/// What does one thing after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Worker {
-    Thread(u32),
-    Goroutine(u32),
 }
 
 /// A read whose effect was not seen.
@@ -157,8 +153,7 @@ pub(super) struct Machine {
     /// It is known to be a program of Go.
     pub(super) routines: bool,
     threads: HashMap<u32, Thread>,
-    /// Requests that were read and are not done with.
-    holds: HashMap<Worker, Vec<Id>>,
+    workers: Workers,
     /// Requests in hand: not over.
     hand: HashSet<Id>,
     /// These, and those that were a moment ago.
@@ -223,21 +218,13 @@ impl Machine {
         let by = self.worker(event);
         // The runtime waits for a goroutine's bytes, in calls that do not.
         let waits = event.waits || self.routines;
-        let Self { holds, held, .. } = self;
-        let mut shared = by.is_none();
-        if let Some(by) = by {
-            let holds = holds.entry(by).or_default();
-            holds.retain(|other| {
-                let other = held.get_mut(other).filter(|other| !other.answered);
-                if let Some(other) = other {
-                    other.shared = true;
-                    shared = true;
-                    return true;
-                }
-                false
-            });
-            holds.push(id);
-        }
+        let Self { workers, held, .. } = self;
+        let shared = by.is_none_or(|by| {
+            workers.takes(by, id, event.conn, |other| {
+                let other = held.get_mut(&other).filter(|other| !other.answered);
+                other.map(|other| other.shared = true).is_some()
+            })
+        });
         self.hand.insert(id);
         held.insert(
             id,
@@ -247,6 +234,7 @@ impl Machine {
                 tid,
                 by,
                 waits,
+                taken: event.taken,
                 shared,
                 answered: false,
                 kept: false,
@@ -266,11 +254,6 @@ impl Machine {
         } else {
             (event.tid != 0).then_some(Worker::Thread(event.tid))
         }
-    }
-
-    /// What it is called that one worker held a request alone.
-    fn evidence(&self) -> By {
-        if self.routines { By::Goroutine } else { By::Thread }
     }
 
     fn reads_answer(&mut self, event: &Event) {
@@ -394,17 +377,22 @@ impl Machine {
 
     /// A call's first bytes are sent: does whoever sends them hold one request alone?
     fn sends(&mut self, event: &Event) {
-        let Some(holds) = self.worker(event).and_then(|by| self.holds.get(&by)) else { return };
-        let [only] = *holds.as_slice() else { return };
-        let by = self.evidence();
+        let Some(by) = self.worker(event) else { return };
+        let Some(only) = self.workers.only(by) else { return };
         let Some(request) = self.held.get_mut(&only) else { return };
-        // A goroutine goes from thread to thread.
-        let later = !self.routines && event.opened != 0 && event.opened != event.tid;
-        if !request.waits || request.shared || request.over.is_some() || later {
+        let early = match by {
+            Worker::Thread(tid) => event.opened != 0 && event.opened != tid,
+            // It had its first bytes from another, and may have been at something else until it read the rest.
+            Worker::Goroutine(_) => event.time < request.taken,
+        };
+        if !request.waits || request.shared || request.over.is_some() || early {
             return;
         }
         if request.kept {
-            self.link(event.id, only, by);
+            // A goroutine may have ended, and another have its place.
+            if let Worker::Thread(_) = by {
+                self.link(event.id, only, By::Thread);
+            }
         } else if !request.answered {
             request.sent.push(event.id);
         }
@@ -425,16 +413,17 @@ impl Machine {
         for call in strangers {
             self.disown(call);
         }
-        let (by, evidence) = (self.worker(event), self.evidence());
+        let by = self.worker(event);
         let Some(held) = self.held.get_mut(&id) else { return };
         held.answered = true;
         let same = held.tid == event.tid && event.tid != 0;
         self.steady = if same { self.steady.saturating_add(1) } else { 0 };
-        held.kept = by.is_some() && held.by == by && held.waits && !held.shared;
+        let own = by.filter(|by| held.by == Some(*by) && !self.workers.is_loop(*by));
+        held.kept = own.is_some() && held.waits && !held.shared;
         let sent = std::mem::take(&mut held.sent);
         if held.kept {
             for call in sent {
-                self.link(call, id, evidence);
+                self.link(call, id, if self.routines { By::Goroutine } else { By::Thread });
             }
         }
     }
@@ -524,13 +513,8 @@ impl Machine {
         self.hand.remove(&id);
         let Some(held) = self.held.get_mut(&id) else { return };
         held.over = Some(time);
-        if let Some(by) = held.by
-            && let Entry::Occupied(mut holds) = self.holds.entry(by)
-        {
-            holds.get_mut().retain(|other| *other != id);
-            if holds.get().is_empty() {
-                holds.remove();
-            }
+        if let Some(by) = held.by {
+            self.workers.done(by, id);
         }
     }
 
@@ -549,7 +533,7 @@ impl Machine {
         }
     }
 
-    /// A step came too late to be put in its place: nothing that is in hand is linked by slices.
+    /// A step came too late to be put in its place: nothing that is in hand is linked.
     pub(super) fn doubt(&mut self) {
         let unlinked = self.calls.values_mut().filter(|call| !call.linked);
         for call in unlinked {
@@ -558,6 +542,7 @@ impl Machine {
         for held in self.held.values_mut() {
             held.calling = 0;
             held.calls.clear();
+            held.shared |= held.over.is_none();
         }
         for thread in self.threads.values_mut() {
             thread.run = None;

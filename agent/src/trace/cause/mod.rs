@@ -6,6 +6,7 @@
 //! The [`machine`] then goes through them once and says who called for whom. What it is not sure of
 //! stays apart.
 
+mod alone;
 mod habit;
 mod machine;
 mod step;
@@ -15,7 +16,7 @@ mod tests;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::Services;
+use super::Processes;
 use super::link::Missing;
 use super::pending::Pending;
 use super::span::By;
@@ -29,7 +30,7 @@ use machine::Machine;
 use step::{Event, Step};
 
 /// Steps that wait for a sweep, at most; beyond that all that waits is given up.
-const STEPS: usize = 1 << 20;
+const STEPS: usize = 1 << 19;
 /// Exchanges of a process that are open, as sweeps show them.
 const OPEN: usize = 4096;
 /// After so many sweeps that do not show it, what was open is over.
@@ -71,8 +72,9 @@ struct Process {
     steps: Vec<Event>,
     /// It was seen answering, and asking: only then there is something to link.
     roles: [bool; 2],
-    /// Whose it is.
+    /// Whose it is, and whose it was when it was asked for.
     entity: Option<EntityId>,
+    asked: Option<EntityId>,
     /// Exchanges that sweeps have shown open.
     open: HashMap<(ConnId, Timestamp), Shown>,
     machine: Machine,
@@ -91,6 +93,7 @@ struct Shown {
 
 /// What is known of an exchange.
 struct Known<'a> {
+    conn: ConnId,
     role: Role,
     begun: Timestamp,
     kind: Kind,
@@ -99,7 +102,8 @@ struct Known<'a> {
 }
 
 impl Causes {
-    /// Nothing is known yet. Without `slices` only threads that hold one request at a time are evidence.
+    /// Nothing is known yet. Without `slices` only threads and goroutines that hold one request at a time are
+    /// evidence.
     pub(super) fn new(slices: bool) -> Self {
         Self { slices, ..Self::default() }
     }
@@ -140,8 +144,8 @@ impl Causes {
         let kind = kind(peer, path);
         // Of one that stands alone it is not known what made it, nor what it made: it bears witness.
         let at = Some(at).filter(|_| !pending.apart);
-        let known = Known { role: *role, begun: *begun, kind, course, at };
-        self.over(*pid, *conn, *ended, &known);
+        let known = Known { conn: *conn, role: *role, begun: *begun, kind, course, at };
+        self.over(*pid, *ended, &known);
         self.process(*pid).entity = Some(pending.entity);
     }
 
@@ -149,15 +153,20 @@ impl Causes {
     /// may have done for this one.
     pub(super) fn witness(&mut self, exchange: &Exchange<'_>) {
         let Exchange { conn, pid, role, begun, ended, peer, course, path, .. } = exchange;
+        let process = self.process(*pid);
+        process.is(*role, *begun);
+        if process.is_quiet() {
+            return;
+        }
         let kind = kind(peer, path);
-        let known = Known { role: *role, begun: *begun, kind, course, at: None };
-        self.over(*pid, *conn, *ended, &known);
+        let known = Known { conn: *conn, role: *role, begun: *begun, kind, course, at: None };
+        self.over(*pid, *ended, &known);
     }
 
-    fn over(&mut self, pid: Pid, conn: ConnId, ended: Timestamp, known: &Known<'_>) {
+    fn over(&mut self, pid: Pid, ended: Timestamp, known: &Known<'_>) {
         let next = Id(self.next);
         let process = self.process(pid);
-        let before = process.open.remove(&(conn, known.begun));
+        let before = process.open.remove(&(known.conn, known.begun));
         let (id, answered) = before.map_or((next, false), |Shown { id, answered, .. }| {
             if let Some(at) = known.at {
                 process.machine.bind(id, at);
@@ -178,6 +187,7 @@ impl Causes {
     /// A sweep shows an exchange that is not over.
     pub(super) fn begun(&mut self, begun: &Begun<'_>) {
         let known = Known {
+            conn: begun.conn,
             role: begun.role,
             begun: begun.begun,
             kind: kind(&begun.peer, begun.path),
@@ -240,12 +250,19 @@ impl Causes {
         }
     }
 
-    /// Asks which processes have goroutines.
-    pub(super) fn learn(&mut self, window: &Window, services: &dyn Services) {
+    /// Asks which processes have goroutines; again where another program runs since.
+    pub(super) fn learn(&mut self, window: &Window, processes: &mut dyn Processes) {
         self.gather(window);
-        for process in self.processes.values_mut().filter(|process| !process.is_quiet()) {
-            let entity = process.entity.filter(|_| !process.machine.routines);
-            process.machine.routines |= entity.is_some_and(|of| services.has_goroutines(of));
+        for (pid, process) in self.processes.iter_mut().filter(|(_, process)| !process.is_quiet()) {
+            if process.entity == process.asked {
+                continue;
+            }
+            process.asked = process.entity;
+            let routines = processes.has_goroutines(*pid, process.used);
+            if routines != process.machine.routines {
+                process.machine = Machine::new(self.slices);
+                process.machine.routines = routines;
+            }
         }
     }
 
@@ -370,6 +387,8 @@ fn event(known: &Known<'_>, id: Id, step: Step) -> Event {
         step,
         tid: 0,
         routine: 0,
+        taken: Timestamp::default(),
+        conn: known.conn,
         stretch: 0,
         waits: known.course.steps.waits,
         opened: known.course.steps.opened.map_or(0, |opened| opened.by),
@@ -387,7 +406,7 @@ fn begin(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {
     }
     let event = event(known, id, Step::Asked);
     let (tid, routine, stretch) = (course.asked_by, course.routine, course.steps.asked);
-    steps.push(Event { tid, routine, stretch, ..event });
+    steps.push(Event { tid, routine, stretch, taken: course.taken, ..event });
 }
 
 fn answer(known: &Known<'_>, id: Id, steps: &mut Vec<Event>) {

@@ -2,7 +2,7 @@
 
 use super::Id;
 use super::habit::Kind;
-use crate::event::Timestamp;
+use crate::event::{ConnId, Timestamp};
 use crate::protocol::Role;
 use crate::trace::window::At;
 
@@ -30,6 +30,10 @@ pub(super) struct Event {
     pub(super) tid: u32,
     /// The goroutine, where there are such; 0 where it is not known.
     pub(super) routine: u32,
+    /// When it had moved the last bytes of what was asked.
+    pub(super) taken: Timestamp,
+    /// The connection.
+    pub(super) conn: ConnId,
     /// How often the thread had slept.
     pub(super) stretch: u32,
     /// The request was read by a call that would have waited.

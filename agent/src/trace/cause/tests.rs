@@ -26,8 +26,8 @@ struct Script {
     exchanges: Vec<Told>,
 }
 
-impl Services for bool {
-    fn has_goroutines(&self, _: EntityId) -> bool {
+impl Processes for bool {
+    fn has_goroutines(&mut self, _: Pid, _: Timestamp) -> bool {
         *self
     }
 }
@@ -39,6 +39,10 @@ struct Told {
     opened: Option<Opened>,
     /// Who asked, if that is a goroutine, and whether the same answered.
     routine: (u32, bool),
+    /// When all of it had been read.
+    taken: u64,
+    /// The connection, if that matters.
+    conn: Option<u64>,
     asked: (u64, u32, u32),
     answered: Option<(u64, u32, u32)>,
     over: Option<u64>,
@@ -71,7 +75,8 @@ impl Script {
         let asked = (self.at(), tid, stretch);
         let routine = (0, false);
         let (answered, over) = (None, None);
-        let told = Told { role, waits: false, opened: None, routine, asked, answered, over, of };
+        let (waits, opened, taken, conn) = (false, None, 0, None);
+        let told = Told { role, waits, opened, routine, taken, conn, asked, answered, over, of };
         self.exchanges.push(told);
         self.exchanges.len() - 1
     }
@@ -118,7 +123,7 @@ impl Script {
             places[index] = window.next();
             window.push(pending, Timestamp(0));
         }
-        causes.learn(&window, &self.routines);
+        causes.learn(&window, &mut self.routines.clone());
         causes.complete(Timestamp(u64::MAX), &window);
         assert_eq!(causes.lost(), 0);
         let calls =
@@ -141,7 +146,7 @@ impl Script {
             Role::Server => served("/", 200, (told.asked.0, over)),
             Role::Client => asked("/", 200, (told.asked.0, over)),
         };
-        let conn = index as u64 + 1;
+        let conn = told.conn.unwrap_or(index as u64 + 1);
         let peer = Peer { port: PLACE, ..ask.peer };
         let (answered, answered_by, stretch) = told.answered.unwrap_or_default();
         let course = Course {
@@ -150,6 +155,7 @@ impl Script {
             answered: told.answered.map(|_| Timestamp(answered)),
             routine: told.routine.0,
             same: told.routine.1,
+            taken: Timestamp(told.taken),
             steps: Steps {
                 asked: told.asked.2,
                 answered: stretch,
@@ -251,6 +257,44 @@ fn a_goroutine_that_only_reads_or_has_two_says_nothing() {
     script.answers(one, (A, 1));
     script.answers(two, (A, 1));
     script.check(0, &[Err(Missing::Ambiguous)]);
+}
+
+#[test]
+fn a_goroutine_says_nothing_before_it_has_all_of_the_request() {
+    // Another has read the first byte meanwhile: what is sent is for the request before.
+    let mut script = Script { routines: true, ..Script::default() };
+    let one = script.reads((A, 1));
+    script.by(one, 100, true);
+    let call = script.calls((A, 1), None);
+    script.by(call, 100, false);
+    script.answers(call, (A, 1));
+    script.exchanges[one].taken = script.at();
+    let own = script.calls((A, 1), one);
+    script.by(own, 100, false);
+    script.answers(own, (A, 1));
+    script.answers(one, (A, 1));
+    script.check(0, &[Err(Missing::Cause), Ok(By::Goroutine)]);
+}
+
+#[test]
+fn a_goroutine_that_goes_back_and_forth_between_connections_says_nothing() {
+    let mut script = Script { routines: true, ..Script::default() };
+    let mut expect = Vec::new();
+    for (n, conn) in [1001, 1001, 1002, 1001, 1002].into_iter().enumerate() {
+        let request = script.reads((A, n as u32));
+        script.by(request, 100, true);
+        script.exchanges[request].conn = Some(conn);
+        let call = script.calls((A, n as u32), request);
+        script.by(call, 100, false);
+        script.answers(call, (A, n as u32));
+        script.answers(request, (A, n as u32));
+        // A worker may take up another connection when one has ended, but it does not come back to that.
+        expect.push(if n < 3 { Ok(By::Goroutine) } else { Err(Missing::Cause) });
+    }
+    let found: Vec<_> =
+        script.told().into_iter().map(|(found, _)| found.map(|(_, by)| by)).collect();
+    assert_eq!(found[..3], expect[..3]);
+    assert!(!found[3..].contains(&Ok(By::Goroutine)), "{found:?}");
 }
 
 #[test]
