@@ -1,4 +1,4 @@
-//! The control group of a process, and what its path tells: a container, a systemd unit.
+//! The control group of a process, and what its path tells: a container, a pod, a systemd unit.
 
 use super::text;
 
@@ -9,6 +9,8 @@ pub struct Cgroup {
     pub path: String,
     /// The container.
     pub container: Option<String>,
+    /// The uid of the Kubernetes pod.
+    pub pod: Option<String>,
     /// The systemd unit with its suffix (`foo@1.service`), unless it is in a container.
     pub unit: Option<String>,
 }
@@ -20,6 +22,7 @@ impl Cgroup {
         let mut systemd = None;
         let mut any: Option<String> = None;
         let mut container = None;
+        let mut pod = None;
         for line in content.split(|b| *b == b'\n').take(64) {
             let mut fields = line.splitn(3, |b| *b == b':');
             let (Some(_), Some(controllers), Some(path)) =
@@ -31,6 +34,7 @@ impl Cgroup {
             let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
             let path = text::limited(path, 4096);
             container = container.or_else(|| container_of(&path));
+            pod = pod.or_else(|| pod_of(&path));
             match controllers {
                 b"" => unified = Some(path),
                 b"name=systemd" => systemd = Some(path),
@@ -52,7 +56,7 @@ impl Cgroup {
             // On a hybrid host the unified hierarchy may be empty and systemd's own be in use.
             [unified, systemd].into_iter().flatten().find_map(|path| unit_of(&path))
         };
-        Self { path, container, unit }
+        Self { path, container, pod, unit }
     }
 
     /// True if the path alone cannot tell: it is the root of a namespace, or above it.
@@ -109,6 +113,47 @@ fn is_id(text: &str) -> bool {
 
 fn hex_or_dash(b: u8) -> bool {
     matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-')
+}
+
+/// The longest uid of a pod: that of a static pod may be any name.
+const UID: usize = 63;
+
+/// The uid of the Kubernetes pod in a cgroup path, innermost first.
+///
+/// The kubelet names a pod's group `pod<uid>` with its own driver, `kubepods-<class>-pod<uid>.slice` with
+/// systemd's, where `_` stands for `-`. A uid is a UUID; that of a static pod is the hash of its file, which the
+/// API server knows by an annotation only.
+pub fn pod_of(path: &str) -> Option<String> {
+    let segments: Vec<&str> = path.split('/').collect();
+    let pods = segments.iter().position(|segment| segment.ends_with("kubepods"));
+    segments.iter().enumerate().rev().find_map(|(at, segment)| {
+        // The form that containerd gives what systemd does not run: <slice>:cri-containerd:<id>
+        let group = segment.split(':').next().unwrap_or(segment);
+        let is_below = pods.is_some_and(|pods| pods < at);
+        uid_of_slice(group).or_else(|| uid_of_group(group, is_below))
+    })
+}
+
+fn uid_of_slice(group: &str) -> Option<String> {
+    let (class, uid) = group.strip_suffix(".slice")?.rsplit_once("-pod")?;
+    let known = ["kubepods", "kubepods-burstable", "kubepods-besteffort"];
+    // A kubelet with a root of its own, as in kind, has that in front.
+    let is_pods = known.iter().any(|known| {
+        class.strip_suffix(known).is_some_and(|root| root.is_empty() || root.ends_with('-'))
+    });
+    (is_pods && is_uid(uid)).then(|| uid.replace('_', "-"))
+}
+
+/// Seen from a group beside it, the path does not say that this is below the kubelet's: then the uid must look like one.
+fn uid_of_group(group: &str, is_below_pods: bool) -> Option<String> {
+    let uid = group.strip_prefix("pod").filter(|uid| is_uid(uid))?;
+    let is_usual = matches!(uid.len(), 32 | 36) && uid.bytes().all(hex_or_dash);
+    (is_usual || is_below_pods).then(|| uid.to_owned())
+}
+
+fn is_uid(text: &str) -> bool {
+    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !text.is_empty() && text.len() <= UID && text.bytes().all(is_of_name)
 }
 
 /// The container id in `/proc/PID/mountinfo`: for a process whose cgroup path is hidden by a namespace.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::wire::{Put, Take};
 use crate::event::Pid;
 use crate::host::process::otel_only;
-use crate::host::{Cgroup, Facts, Process, Ticks, Toolchain, Unread};
+use crate::host::{Cgroup, Facts, Process, Ticks, Toolchain, Unread, cgroup};
 
 /// Notes that wait to be written, and answers that wait to be asked for.
 const WAITING: usize = 16_384;
@@ -150,14 +150,17 @@ fn take_process(take: &mut Take<'_>, pid: Pid) -> Option<Process> {
 }
 
 fn put_cgroup(put: &mut Put, cgroup: &Cgroup) {
-    let Cgroup { path, container, unit } = cgroup;
+    // The pod is in the path.
+    let Cgroup { path, container, pod: _, unit } = cgroup;
     put.bytes(path.as_bytes());
     put.option(container.as_deref());
     put.option(unit.as_deref());
 }
 
 fn take_cgroup(take: &mut Take<'_>) -> Option<Cgroup> {
-    Some(Cgroup { path: take.text()?, container: take.option().ok()?, unit: take.option().ok()? })
+    let (path, container) = (take.text()?, take.option().ok()?);
+    let (pod, unit) = (cgroup::pod_of(&path), take.option().ok()?);
+    Some(Cgroup { path, container, pod, unit })
 }
 
 /// Notes taken since they were last collected.

@@ -88,6 +88,7 @@ fn process(pid: u32) -> Process {
         cgroup: Cgroup {
             path: "/a".to_owned(),
             container: None,
+            pod: None,
             unit: Some("a.service".to_owned()),
         },
         toolchain: Toolchain::Go,

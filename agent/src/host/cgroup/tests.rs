@@ -58,6 +58,84 @@ fn container_ids_in_all_their_forms() {
 }
 
 #[test]
+fn pods_in_all_their_forms() {
+    const UID: &str = "0a1b2c3d-1111-2222-3333-444455556666";
+    const HASH: &str = "3f4e9c1d2b5a68790c1d2e3f4a5b6c7d";
+    let check = |path: &str, expect: Option<&str>| {
+        let low = UID.replace('-', "_");
+        let path = path.replace("{uid}", UID).replace("{low}", &low);
+        let path = path.replace("{hash}", HASH).replace("{id}", ID).replace("{other}", OTHER);
+        assert_eq!(pod_of(&path).as_deref(), expect, "{path}");
+    };
+    let uid = Some(UID);
+    // The kubelet's own driver, by class.
+    check("/kubepods/pod{uid}/{id}", uid);
+    check("/kubepods/burstable/pod{uid}/{id}", uid);
+    check("/kubepods/besteffort/pod{uid}/{id}", uid);
+    check("/kubepods/besteffort/pod{uid}", uid);
+    check("/kubepods/burstable/pod{hash}/{id}", Some(HASH));
+    check("/kubepods/burstable/podweb-static/{id}", Some("web-static"));
+    // systemd's: containerd, CRI-O, Docker by cri-dockerd, and what is within a container.
+    let class = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{low}.slice";
+    check(class, uid);
+    check(&format!("{class}/cri-containerd-{{id}}.scope"), uid);
+    check(&format!("{class}/crio-{{id}}.scope/container"), uid);
+    check(&format!("{class}/docker-{{id}}.scope"), uid);
+    check(&format!("{class}/cri-containerd-{{id}}.scope/system.slice/x.service"), uid);
+    check("/kubepods.slice/kubepods-pod{low}.slice/crio-{id}.scope", uid);
+    check(
+        "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{hash}.slice",
+        Some(HASH),
+    );
+    // containerd told to use systemd by a kubelet that does not.
+    check("/kubepods-besteffort-pod{low}.slice:cri-containerd:{id}", uid);
+    check("/system.slice/containerd.service/kubepods-pod{low}.slice:cri-containerd:{id}", uid);
+    // A node that is a container itself (kind), and a kubelet with a root of its own.
+    check(
+        "/docker/{other}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/\
+         kubelet-kubepods-burstable-pod{low}.slice/cri-containerd-{id}.scope",
+        uid,
+    );
+    check("/docker/{other}/kubelet/kubepods/burstable/pod{uid}/{id}", uid);
+    // A cluster within a pod: the innermost is whose it is.
+    check("/kubepods/pod{hash}/{other}/kubepods/besteffort/pod{uid}/{id}", uid);
+    // Seen from another group.
+    check("/../../pod{uid}/{id}", uid);
+    check("/../../../burstable/pod{hash}/{id}", Some(HASH));
+    check("/../kubepods-burstable-pod{low}.slice/cri-containerd-{id}.scope", uid);
+    // What is none.
+    check("/../pods/{id}", None);
+    check("/podinfo/{id}", None);
+    check("/machine.slice/machine-libpod_pod_{id}.slice/libpod-{id}.scope", None);
+    check("/user.slice/my-pod{low}.slice", None);
+    check("/notkubepods-pod{low}.slice", None);
+    check("/kubepods/burstable/pod", None);
+    check("/kubepods.slice/kubepods-pod.slice", None);
+    check("/kubepods/burstable/pod{id}", None);
+    check("/kubepods/burstable/pod\u{1b}[31m", None);
+    check("/kubepods/burstable/{id}", None);
+    check(&format!("/kubepods{}", "/pod".repeat(50_000)), None);
+    check("", None);
+}
+
+#[test]
+fn a_pod_is_told_beside_its_container_in_every_version() {
+    const UID: &str = "0a1b2c3d-1111-2222-3333-444455556666";
+    let path = format!("/kubepods/burstable/pod{UID}/{ID}");
+    for content in [
+        format!("0::{path}\n"),
+        format!("12:pids:{path}\n11:memory:{path}\n1:name=systemd:{path}\n"),
+        format!("4:memory:{path}\n1:name=systemd:/\n0::/system.slice/containerd.service\n"),
+        format!("0::{path} (deleted)\n"),
+    ] {
+        let group = Cgroup::parse(content.as_bytes());
+        assert_eq!(group.pod.as_deref(), Some(UID), "{content}");
+        assert_eq!(group.container.as_deref(), Some(ID), "{content}");
+        assert_eq!(group.unit, None, "{content}");
+    }
+}
+
+#[test]
 fn units_from_paths() {
     let check = |path: &str, expect: Option<&str>| {
         assert_eq!(unit_of(path).as_deref(), expect, "{path}");
@@ -103,6 +181,7 @@ fn files_of_every_version() {
         let expect = Cgroup {
             path: path.replace("{id}", ID),
             container: container.map(str::to_owned),
+            pod: None,
             unit: unit.map(str::to_owned),
         };
         assert_eq!(Cgroup::parse(content.as_bytes()), expect, "{content}");

@@ -61,6 +61,7 @@ fn a_process_is_read_whole() {
         cgroup: Cgroup {
             path: "/system.slice/shop.service".to_owned(),
             container: None,
+            pod: None,
             unit: Some("shop.service".to_owned()),
         },
         toolchain: Toolchain::Unknown,
