@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::attributes::Keys;
 use crate::event::{Pid, Timestamp};
 use crate::host::Machine;
 use crate::metric::key::{self, Key};
+use crate::metric::keys::Keys;
 use crate::metric::snapshot::{Attribute, Resource, Value};
 
 /// The namespace that the conventions give for `service.instance.id`.

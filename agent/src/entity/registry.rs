@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use agent_common::{limit, record};
 
-use super::attributes::{Declared, Keys};
+use super::attributes::Declared;
 use super::filter::Subject;
 use super::instance::{Ground, Identity, Instance};
 use super::lives::{Life, Lives, Program};
@@ -22,6 +22,7 @@ use crate::event::{Exec, Nanos, Pid, Timestamp};
 use crate::host::process::{compact, otel_only};
 use crate::host::{Anchor, Facts, Machine, Process, Ticks, Toolchain, clock, text};
 use crate::metric::key;
+use crate::metric::keys::Keys;
 use crate::metric::snapshot::{Attribute, Resource, Value, WallTime};
 
 pub use config::{Config, Counts};

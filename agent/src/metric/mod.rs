@@ -9,6 +9,7 @@ pub mod exposition;
 pub mod histogram;
 pub mod instrument;
 pub mod key;
+pub mod keys;
 pub mod reference;
 pub mod snapshot;
 
