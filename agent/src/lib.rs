@@ -3,6 +3,7 @@
 //! A deterministic function from kernel records and ticks to metric snapshots, inside a thin shell
 //! that does all the I/O. The modules stand in the order the data takes.
 
+pub mod cluster;
 pub mod config;
 pub mod entity;
 pub mod event;

@@ -127,6 +127,34 @@ pub const K8S_NAMESPACE_NAME: Key = Key("k8s.namespace.name");
 pub const K8S_CONTAINER_NAME: Key = Key("k8s.container.name");
 /// The node's name.
 pub const K8S_NODE_NAME: Key = Key("k8s.node.name");
+/// The tags of the container's image.
+pub const CONTAINER_IMAGE_TAGS: Key = Key("container.image.tags");
+/// When the node took the pod on.
+pub const K8S_POD_START_TIME: Key = Key("k8s.pod.start_time");
+/// How often the container was begun anew before.
+pub const K8S_CONTAINER_RESTART_COUNT: Key = Key("k8s.container.restart_count");
+/// The cluster's name.
+pub const K8S_CLUSTER_NAME: Key = Key("k8s.cluster.name");
+/// The Deployment's name.
+pub const K8S_DEPLOYMENT_NAME: Key = Key("k8s.deployment.name");
+/// The `ReplicaSet`'s name.
+pub const K8S_REPLICASET_NAME: Key = Key("k8s.replicaset.name");
+/// The `ReplicaSet`'s uid.
+pub const K8S_REPLICASET_UID: Key = Key("k8s.replicaset.uid");
+/// The `StatefulSet`'s name.
+pub const K8S_STATEFULSET_NAME: Key = Key("k8s.statefulset.name");
+/// The `StatefulSet`'s uid.
+pub const K8S_STATEFULSET_UID: Key = Key("k8s.statefulset.uid");
+/// The `DaemonSet`'s name.
+pub const K8S_DAEMONSET_NAME: Key = Key("k8s.daemonset.name");
+/// The `DaemonSet`'s uid.
+pub const K8S_DAEMONSET_UID: Key = Key("k8s.daemonset.uid");
+/// The Job's name.
+pub const K8S_JOB_NAME: Key = Key("k8s.job.name");
+/// The Job's uid.
+pub const K8S_JOB_UID: Key = Key("k8s.job.uid");
+/// The `CronJob`'s name.
+pub const K8S_CRONJOB_NAME: Key = Key("k8s.cronjob.name");
 /// What the processor did.
 pub const CPU_MODE: Key = Key("cpu.mode");
 /// A device.
@@ -308,6 +336,10 @@ pub const STETH_WHY_MISSING: Key = Key("steth.why.missing");
 
 /// Before the name of a request's header that is told because somebody asked for it.
 pub const HTTP_REQUEST_HEADER: &str = "http.request.header.";
+/// Before the key of a pod's label that is told because somebody asked for it.
+pub const K8S_POD_LABEL: &str = "k8s.pod.label.";
+/// Before the key of such an annotation.
+pub const K8S_POD_ANNOTATION: &str = "k8s.pod.annotation.";
 
 /// All of them with the types of their values.
 pub const ALL: &[(Key, Type)] = &[
@@ -365,6 +397,20 @@ pub const ALL: &[(Key, Type)] = &[
     (K8S_NAMESPACE_NAME, Type::Text),
     (K8S_CONTAINER_NAME, Type::Text),
     (K8S_NODE_NAME, Type::Text),
+    (CONTAINER_IMAGE_TAGS, Type::List),
+    (K8S_POD_START_TIME, Type::Text),
+    (K8S_CONTAINER_RESTART_COUNT, Type::Int),
+    (K8S_CLUSTER_NAME, Type::Text),
+    (K8S_DEPLOYMENT_NAME, Type::Text),
+    (K8S_REPLICASET_NAME, Type::Text),
+    (K8S_REPLICASET_UID, Type::Text),
+    (K8S_STATEFULSET_NAME, Type::Text),
+    (K8S_STATEFULSET_UID, Type::Text),
+    (K8S_DAEMONSET_NAME, Type::Text),
+    (K8S_DAEMONSET_UID, Type::Text),
+    (K8S_JOB_NAME, Type::Text),
+    (K8S_JOB_UID, Type::Text),
+    (K8S_CRONJOB_NAME, Type::Text),
     (CPU_MODE, Type::Text),
     (SYSTEM_DEVICE, Type::Text),
     (SYSTEM_MEMORY_STATE, Type::Text),

@@ -10,7 +10,7 @@ use super::{Finding, Tree};
 /// `agent-common` is below them all, `main` above.
 const FLOORS: &[&[&str]] = &[
     &["event", "metric"],
-    &["source", "host", "entity", "flow"],
+    &["source", "host", "cluster", "entity", "flow"],
     &["protocol", "red", "usage", "trace"],
     &["pipeline"],
     &["export", "kernel", "health"],

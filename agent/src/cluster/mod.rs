@@ -1,0 +1,23 @@
+//! What is known of the pods and containers of this node, and what is told of them.
+//!
+//! Facts come from outside, each source when and if it can ([`News`]); the [`Store`] keeps what each of them said,
+//! so that their order makes no difference. The [`Cluster`] gives out badges: what every resource of one container
+//! or pod says of it, found out once and never changed, since a series that was told must stay the one it was.
+
+mod badge;
+mod fact;
+mod image;
+mod name;
+mod owner;
+mod sheet;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use badge::{Cluster, Config, Counts, Whose};
+pub use fact::{Chosen, Container, ContainerId, News, Pod, PodUid, Source};
+pub use image::Image;
+pub use name::BY;
+pub use owner::{Kind, Owner};
+pub use sheet::{Ground, Sheet};
+pub use store::{Limits, Store};
