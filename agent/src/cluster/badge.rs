@@ -14,6 +14,7 @@ use super::fact::{ContainerId, News, PodUid, Source};
 use super::sheet::{Ground, Sheet};
 use super::store::{Limits, Store};
 use crate::event::{Nanos, Timestamp};
+use crate::host::{Cgroup, cgroup};
 use crate::metric::keys::Keys;
 
 /// Badges that are kept at most.
@@ -31,8 +32,18 @@ pub enum Whose {
 }
 
 impl Whose {
-    /// Whose the processes of a control group are; none if that is in no pod.
-    pub fn of(container: Option<&str>, pod: Option<&str>) -> Option<Self> {
+    /// Whose a control group is; none if it is in no pod.
+    pub fn of_cgroup(cgroup: &Cgroup) -> Option<Self> {
+        Self::of(cgroup.container.as_deref(), cgroup.pod.as_deref())
+    }
+
+    /// The same by the group's path.
+    pub fn of_path(path: &str) -> Option<Self> {
+        let pod = cgroup::pod_of(path)?;
+        Self::of(cgroup::container_of(path).as_deref(), Some(&pod))
+    }
+
+    fn of(container: Option<&str>, pod: Option<&str>) -> Option<Self> {
         let pod = PodUid::new(pod?);
         Some(match container {
             Some(id) => Self::Container(ContainerId::new(id), pod),
@@ -171,6 +182,12 @@ impl Cluster {
         self.store.expire(self.now);
         let now = self.now;
         self.badges.retain(|_, badge| now.since(badge.asked) < UNASKED);
+        self.settle_all();
+    }
+
+    /// Nobody will say any more: who waits is told by what is known.
+    pub fn settle_now(&mut self) {
+        self.config.wait = Nanos(0);
         self.settle_all();
     }
 

@@ -7,12 +7,16 @@
 //! process that has gone before `/proc` was read it is not known, and would make two instances of one.
 //! The price: two servers with one name, started by hand side by side, are counted together; they
 //! are told apart by `OTEL_RESOURCE_ATTRIBUTES` or a rule.
+//!
+//! In a pod whose facts are asked for, a container is an instance, whatever runs in it, unless its processes declare
+//! otherwise: its name and id are the pod's to give, by the [`Sheet`] that is found out later.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::cluster::{Sheet, Whose};
 use crate::event::{Pid, Timestamp};
 use crate::host::Machine;
 use crate::metric::key::{self, Key};
@@ -23,12 +27,16 @@ use crate::metric::snapshot::{Attribute, Resource, Value};
 const NAMESPACE: Uuid = Uuid::from_u128(0x4d63_009a_8d0f_11ee_aad7_4c79_6ed8_e320);
 /// Who makes this telemetry.
 const AGENT: &str = "steth";
+/// The name of a service of which nothing is known, as the conventions ask.
+const UNKNOWN: &str = "unknown_service";
 
 /// Where on a host a service is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Place {
     /// In a container.
     Container(String),
+    /// In a pod, whose facts are asked for.
+    Pod(Whose),
     /// In a systemd unit.
     Unit(String),
     /// Anywhere.
@@ -39,8 +47,8 @@ pub enum Place {
 /// What makes an instance one: equal identities are one instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Identity {
-    /// `service.name`.
-    pub name: String,
+    /// `service.name`; none if it is left to the pod.
+    pub name: Option<String>,
     /// `service.namespace`, if it was declared.
     pub namespace: Option<String>,
     /// `service.instance.id`, if it was declared.
@@ -61,11 +69,14 @@ impl Identity {
         let host = if machine.id.is_empty() { &machine.name } else { &machine.id };
         let (kind, place) = match place {
             Place::Container(id) => ("container", id.as_str()),
+            Place::Pod(Whose::Container(id, _)) => ("container", &*id.0),
+            Place::Pod(Whose::Pod(uid)) => ("pod", &*uid.0),
             Place::Unit(unit) => ("unit", unit.as_str()),
             Place::Host => ("host", ""),
         };
         let namespace = namespace.as_deref().unwrap_or_default();
-        let mut facts = vec![host.as_str(), kind, place, namespace, name.as_str()];
+        let name = name.as_deref().unwrap_or_default();
+        let mut facts = vec![host.as_str(), kind, place, namespace, name];
         facts.extend(attributes.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]));
         Uuid::new_v5(&NAMESPACE, facts.join("\0").as_bytes()).to_string()
     }
@@ -96,6 +107,18 @@ impl Shared {
     }
 }
 
+/// How an instance stands to others whose pods give them the same name and id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// They are its own.
+    #[default]
+    Whole,
+    /// Another one in its container has them: it has an id of its own.
+    Crowded,
+    /// Another container has them by now, as one does that was begun anew.
+    Superseded,
+}
+
 /// One service instance.
 #[derive(Debug, Default)]
 pub(super) struct Instance {
@@ -109,6 +132,10 @@ pub(super) struct Instance {
     pub(super) retired: Option<Timestamp>,
     /// A rule of the configuration fits.
     pub(super) ruled: bool,
+    /// What its first program is called by itself: its name where not even the pod gives one.
+    pub(super) own_name: Option<String>,
+    /// How it stands to others that the cluster calls alike.
+    pub(super) claim: Claim,
     /// The executable's name.
     pub(super) executable: Shared,
     /// The executable's path.
@@ -151,22 +178,49 @@ impl Instance {
         self.resource.take();
     }
 
+    /// What it is called.
+    pub(super) fn name<'a>(&'a self, sheet: Option<&'a Sheet>) -> &'a str {
+        let by_pod = || sheet.and_then(|sheet| sheet.name.as_deref());
+        let name = self.identity.name.as_deref().or_else(by_pod);
+        name.or(self.own_name.as_deref()).unwrap_or(UNKNOWN)
+    }
+
+    /// What it is told apart by from others of its name.
+    pub(super) fn names(&self, machine: &Machine, sheet: Option<&Sheet>) -> [String; 3] {
+        let Identity { namespace, instance, .. } = &self.identity;
+        let sheet_namespace = || sheet.and_then(|sheet| sheet.namespace.as_deref());
+        let namespace = namespace.as_deref().or_else(sheet_namespace).unwrap_or_default();
+        let by_pod = || {
+            sheet.filter(|_| self.claim != Claim::Crowded)?.instance.as_deref().map(str::to_owned)
+        };
+        let id = instance.clone().or_else(by_pod).unwrap_or_else(|| self.identity.id(machine));
+        [namespace.to_owned(), self.name(sheet).to_owned(), id]
+    }
+
     /// The instance as it is exported.
-    pub(super) fn resource(&self, ground: &Ground) -> Arc<Resource> {
-        self.resource.get_or_init(|| Arc::new(self.build(ground, &[]))).clone()
+    pub(super) fn resource(&self, ground: &Ground, sheet: Option<&Sheet>) -> Arc<Resource> {
+        self.resource.get_or_init(|| Arc::new(self.build(ground, sheet, &[]))).clone()
+    }
+
+    /// The same while it may not be told yet.
+    pub(super) fn for_now(&self, ground: &Ground) -> Arc<Resource> {
+        Arc::new(self.build(ground, None, &[]))
     }
 
     /// One process of it: with its pid, its time of creation, and an instance id of its own.
     pub(super) fn of_process(
         &self,
         ground: &Ground,
+        sheet: Option<&Sheet>,
         pid: Pid,
         serial: u64,
         made: &str,
     ) -> Resource {
-        let id = format!("{}-{}-{serial}", self.identity.id(&ground.machine), pid.0);
+        let [_, _, id] = self.names(&ground.machine, sheet);
+        let id = format!("{id}-{}-{serial}", pid.0);
         self.build(
             ground,
+            sheet,
             &[
                 (key::SERVICE_INSTANCE_ID, text(&id)),
                 (key::PROCESS_PID, Value::Int(i64::from(pid.0))),
@@ -175,29 +229,33 @@ impl Instance {
         )
     }
 
-    fn build(&self, ground: &Ground, own: &[Attribute]) -> Resource {
+    fn build(&self, ground: &Ground, sheet: Option<&Sheet>, own: &[Attribute]) -> Resource {
         let Ground { machine, version, given: _ } = ground;
-        let Identity { name, namespace, instance: _, place, attributes: _ } = &self.identity;
+        let [namespace, name, id] = self.names(machine, sheet);
+        let container = match &self.identity.place {
+            Place::Container(id) => Some(id.as_str()),
+            Place::Pod(Whose::Container(id, _)) => Some(&*id.0),
+            Place::Pod(Whose::Pod(_)) | Place::Unit(_) | Place::Host => None,
+        };
         // What stands later wins.
         let mut all = ground.place();
         let facts: [(Key, Option<&str>); 4] = [
-            (key::CONTAINER_ID, if let Place::Container(id) = place { Some(id) } else { None }),
+            (key::CONTAINER_ID, container),
             (key::PROCESS_EXECUTABLE_NAME, self.executable.one()),
             (key::PROCESS_EXECUTABLE_PATH, self.path.one()),
             (key::TELEMETRY_SDK_LANGUAGE, self.language),
         ];
         all.extend(facts.into_iter().filter_map(|(key, fact)| Some((key, text(fact?)))));
+        all.extend(sheet.into_iter().flat_map(|sheet| sheet.attributes.iter().cloned()));
         all.extend(self.declared.iter().cloned());
-        if let Some(namespace) = namespace {
-            all.push((key::SERVICE_NAMESPACE, text(namespace)));
+        if !namespace.is_empty() {
+            all.push((key::SERVICE_NAMESPACE, text(&namespace)));
         }
-        if let Some(version) = &self.version {
+        let by_pod = || sheet.and_then(|sheet| sheet.version.as_deref());
+        if let Some(version) = self.version.as_deref().or_else(by_pod) {
             all.push((key::SERVICE_VERSION, text(version)));
         }
-        all.extend([
-            (key::SERVICE_NAME, text(name)),
-            (key::SERVICE_INSTANCE_ID, text(&self.identity.id(machine))),
-        ]);
+        all.extend([(key::SERVICE_NAME, text(&name)), (key::SERVICE_INSTANCE_ID, text(&id))]);
         all.extend(maker(version));
         all.extend(own.iter().cloned());
         last_of_each(all)
@@ -269,7 +327,7 @@ mod tests {
     #[test]
     fn ids_are_stable_and_told_apart_by_name_and_place() {
         let id = |name: &str, place: Place| {
-            Identity { name: name.to_owned(), place, ..Identity::default() }.id(&machine())
+            Identity { name: Some(name.to_owned()), place, ..Identity::default() }.id(&machine())
         };
         let ids = [
             id("shop", Place::Host),
@@ -292,7 +350,7 @@ mod tests {
     fn a_resource_that_was_told_changes_with_the_version_only() {
         let (ground, mut instance) = (Ground::default(), Instance::default());
         let has = |instance: &Instance, key| {
-            instance.resource(&ground).attributes.iter().any(|(known, _)| *known == key)
+            instance.resource(&ground, None).attributes.iter().any(|(known, _)| *known == key)
         };
         assert!(!has(&instance, key::PROCESS_EXECUTABLE_PATH));
         instance.path.learn("/bin/a");

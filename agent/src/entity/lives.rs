@@ -103,6 +103,12 @@ impl Lives {
         self.by_pid.get_mut(&pid)?.iter_mut().find(|life| life.serial == serial)
     }
 
+    /// The lives of a service instance.
+    pub(super) fn of(&self, entity: EntityId) -> Vec<(Pid, u64)> {
+        let all = self.by_pid.values().flatten();
+        all.filter(|life| life.entity == Some(entity)).map(|life| (life.pid, life.serial)).collect()
+    }
+
     /// Begins a life; what it displaces is given back. The one before it, if any, ends.
     pub(super) fn begin(&mut self, mut life: Life, now: Timestamp) -> (u64, Vec<Life>) {
         let (pid, from) = (life.pid, life.from);

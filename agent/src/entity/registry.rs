@@ -6,6 +6,7 @@
 
 mod config;
 mod intern;
+mod pods;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use agent_common::{limit, record};
 
 use super::attributes::Declared;
 use super::filter::Subject;
-use super::instance::{Ground, Identity, Instance};
+use super::instance::{Claim, Ground, Identity, Instance};
 use super::lives::{Life, Lives, Program};
 use super::name::{self, Command};
 use super::{Entities, EntityId};
+use crate::cluster::Cluster;
 use crate::event::{Exec, Nanos, Pid, Timestamp};
 use crate::host::process::{compact, otel_only};
-use crate::host::{Anchor, Facts, Machine, Process, Ticks, Toolchain, clock, text};
+use crate::host::{Anchor, Cgroup, Facts, Machine, Process, Ticks, Toolchain, clock, text};
 use crate::metric::key;
 use crate::metric::keys::Keys;
 use crate::metric::snapshot::{Attribute, Resource, Value, WallTime};
@@ -58,6 +60,12 @@ pub struct Registry {
     lives: Lives,
     instances: HashMap<EntityId, Instance>,
     by_identity: HashMap<Identity, EntityId>,
+    /// What is known of pods; none if nobody asked for it.
+    cluster: Option<Cluster>,
+    /// Instances in pods that wait for their names.
+    unclaimed: Vec<EntityId>,
+    /// Who is called so: namespace, name and id.
+    claims: HashMap<[String; 3], EntityId>,
     next: u32,
     now: Timestamp,
     anchor: Anchor,
@@ -87,6 +95,9 @@ impl Registry {
             keys,
             instances: HashMap::new(),
             by_identity: HashMap::new(),
+            cluster: None,
+            unclaimed: Vec::new(),
+            claims: HashMap::new(),
             next: 0,
             now: Timestamp::default(),
             anchor: Anchor::default(),
@@ -95,7 +106,7 @@ impl Registry {
             counts: Counts::default(),
         };
         // The first instance is the one beyond the limit: there is always a place for it.
-        let other = Identity { name: OTHER.to_owned(), ..Identity::default() };
+        let other = Identity { name: Some(OTHER.to_owned()), ..Identity::default() };
         registry.insert(other);
         registry
     }
@@ -110,6 +121,7 @@ impl Registry {
         self.anchor = anchor;
         self.eager = EAGER;
         self.patrol();
+        self.tick_cluster();
         for life in self.lives.expire(self.now, self.config.process_grace) {
             self.leave(&life);
         }
@@ -120,7 +132,8 @@ impl Registry {
             if let Some(since) = instance.retired {
                 return now.since(since) < grace;
             }
-            if instance.idle.is_some_and(|since| now.since(since) >= grace) {
+            let is_over = |since| instance.claim == Claim::Superseded || now.since(since) >= grace;
+            if instance.idle.is_some_and(is_over) {
                 instance.retired = Some(now);
                 retired.push(*id);
             }
@@ -131,6 +144,7 @@ impl Registry {
                 self.by_identity.remove(&instance.identity);
             }
         }
+        self.claims.retain(|_, entity| self.instances.contains_key(entity));
         retired.sort_unstable();
         self.counts.entities_retired += retired.len() as u64;
         retired
@@ -168,7 +182,8 @@ impl Registry {
         };
         let started = life.started.unwrap_or(Ticks::of_boot(self.anchor.boot(life.from)));
         let instance = self.instances.get(&entity)?;
-        Some(instance.of_process(&self.ground, pid, started.0, &clock::iso8601(made)))
+        let (sheet, made) = (self.sheet(instance), clock::iso8601(made));
+        Some(instance.of_process(&self.ground, sheet, pid, started.0, &made))
     }
 
     /// The service instance that `pid` belongs to, as far as that is known: nothing is read.
@@ -200,7 +215,8 @@ impl Registry {
         made: WallTime,
     ) -> Option<Resource> {
         let instance = self.instances.get(&entity)?;
-        Some(instance.of_process(&self.ground, pid, started.0, &clock::iso8601(made)))
+        let (sheet, made) = (self.sheet(instance), clock::iso8601(made));
+        Some(instance.of_process(&self.ground, sheet, pid, started.0, &made))
     }
 
     /// What is no service: the host, with these attributes beside.
@@ -358,21 +374,27 @@ impl Registry {
         if lives && program.path.is_none() {
             self.complete(pid, started, entity);
         }
-        let excluded = !self.config.filter.is_empty() && {
-            let service = self.instances.get(&entity).map_or("", |i| i.identity.name.as_str());
-            let subject = Subject {
-                executable: &program.named.executable,
-                path: program.path.as_deref(),
-                service,
-                cgroup: &cgroup.path,
-            };
-            !self.config.filter.watches(&subject)
-        };
+        let excluded = self.excludes(entity, &program, &cgroup);
         if let Some(life) = self.lives.get(pid, serial) {
             life.cgroup = Some(cgroup);
             life.program = Some(program);
         }
         self.join(pid, serial, entity, excluded)
+    }
+
+    /// Whether the filter leaves out what runs `program` in `cgroup`.
+    fn excludes(&self, entity: EntityId, program: &Program, cgroup: &Cgroup) -> bool {
+        if self.config.filter.is_empty() {
+            return false;
+        }
+        let instance = self.instances.get(&entity);
+        let subject = Subject {
+            executable: &program.named.executable,
+            path: program.path.as_deref(),
+            service: instance.map_or("", |instance| instance.name(self.sheet(instance))),
+            cgroup: &cgroup.path,
+        };
+        !self.config.filter.watches(&subject)
     }
 
     /// Learns the executable's path and its toolchain, which no record tells: once an instance.
@@ -532,7 +554,15 @@ impl Entities for Registry {
 
     fn resource(&self, entity: EntityId) -> Arc<Resource> {
         let instance = self.instances.get(&entity).or_else(|| self.instances.get(&Self::OTHER));
-        instance.map(|instance| instance.resource(&self.ground)).unwrap_or_default()
+        instance
+            .map(|instance| {
+                if self.waits(entity) {
+                    instance.for_now(&self.ground)
+                } else {
+                    instance.resource(&self.ground, self.sheet(instance))
+                }
+            })
+            .unwrap_or_default()
     }
 }
 

@@ -3,12 +3,15 @@
 
 mod owners;
 mod paths;
+#[cfg(test)]
+mod untold;
 
 pub use paths::Paths;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cluster::{Cluster, News};
 use crate::entity::{Entities, EntityId, Registry};
 use crate::event::{self, ConnId, Event, Malformed, Pid, Timestamp};
 use crate::host::{Anchor, Translations};
@@ -268,7 +271,8 @@ impl Pipeline {
     /// Everything counted, as it stands. Changes nothing: see [`Pipeline::exported`].
     pub fn snapshot(&self, anchor: &Anchor) -> Snapshot {
         let mut services: BTreeMap<EntityId, Vec<Scope>> = BTreeMap::new();
-        for (entity, scope) in self.red.snapshot() {
+        let counted = self.red.snapshot();
+        for (entity, scope) in counted.into_iter().filter(|(e, _)| !self.entities.waits(*e)) {
             services.entry(entity).or_default().push(scope);
         }
         for (entity, scopes) in self.usage.instances() {
@@ -292,12 +296,33 @@ impl Pipeline {
     pub fn spans(&mut self, anchor: &Anchor) -> trace::Batch {
         let Self { entities, trace, .. } = self;
         let mut services: BTreeMap<EntityId, Vec<trace::Span>> = BTreeMap::new();
-        for span in trace.as_mut().map(Trace::take).unwrap_or_default() {
-            services.entry(span.entity).or_default().push(span);
+        if let Some(trace) = trace {
+            let kept = trace.take().into_iter();
+            let (early, told): (Vec<_>, Vec<_>) =
+                kept.partition(|span| entities.waits(span.entity));
+            trace.give_back(early);
+            for span in told {
+                services.entry(span.entity).or_default().push(span);
+            }
         }
         let services = services.into_iter();
         let services = services.map(|(entity, spans)| (entities.resource(entity), spans));
         trace::Batch { anchor: *anchor, services: services.collect() }
+    }
+
+    /// A source of facts about pods speaks.
+    pub fn learn(&mut self, news: News) {
+        self.entities.learn(news);
+    }
+
+    /// Nothing more will be learned: who waits for a name is told without.
+    pub fn name_all(&mut self) {
+        self.entities.name_all();
+    }
+
+    /// What is known of pods; none if nobody asked for it.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.entities.cluster()
     }
 
     /// Processes with connections of which it is to be found out whether they are translated.

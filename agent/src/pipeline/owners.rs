@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::entity::{Entities, EntityId, Registry};
-use crate::host::{Anchor, cgroup};
-use crate::metric::key;
-use crate::metric::snapshot::{Resource, Value};
+use crate::host::Anchor;
+use crate::metric::snapshot::Resource;
 use crate::red::Red;
 use crate::usage::ProcKey;
 use crate::usage::owners::Owners;
@@ -50,11 +49,15 @@ impl Owners for Known<'_> {
         Arc::new(self.entities.place_resource(&[]))
     }
 
-    fn cgroup(&self, path: &str) -> Arc<Resource> {
-        let mut own = vec![(key::STETH_CGROUP_PATH, Value::Text(path.into()))];
-        if let Some(id) = cgroup::container_of(path) {
-            own.push((key::CONTAINER_ID, Value::Text(id.into())));
-        }
-        Arc::new(self.entities.place_resource(&own))
+    fn waits(&self, entity: EntityId) -> bool {
+        self.entities.waits(entity)
+    }
+
+    fn cgroup(&mut self, path: &str) -> Option<Arc<Resource>> {
+        self.entities.resource_of_cgroup(path).map(Arc::new)
+    }
+
+    fn keep(&mut self, path: &str) {
+        self.entities.ask_cgroup(path);
     }
 }

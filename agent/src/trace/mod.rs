@@ -401,6 +401,11 @@ impl Trace {
         std::mem::take(&mut self.kept)
     }
 
+    /// Of these nothing may be told yet: they are kept on, and count to what may wait.
+    pub fn give_back(&mut self, spans: Vec<Span>) {
+        self.kept.extend(spans);
+    }
+
     /// The spans kept since this was asked, to stand for what was counted of them.
     pub fn samples(&mut self) -> Vec<(EntityId, Sample)> {
         std::mem::take(&mut self.samples)

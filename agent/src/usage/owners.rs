@@ -21,6 +21,9 @@ pub trait Owners {
     /// The service instance that stands for all that have no series of their own.
     fn other(&self) -> EntityId;
 
+    /// Whether nothing may be told of an instance yet.
+    fn waits(&self, entity: EntityId) -> bool;
+
     /// What an instance stands for. The same allocation as long as nothing has changed.
     fn instance(&self, entity: EntityId) -> Arc<Resource>;
 
@@ -30,6 +33,9 @@ pub trait Owners {
     /// What the host stands for.
     fn host(&self) -> Arc<Resource>;
 
-    /// What a control group stands for.
-    fn cgroup(&self, path: &str) -> Arc<Resource>;
+    /// What a control group stands for; none if nothing may be told of it yet.
+    fn cgroup(&mut self, path: &str) -> Option<Arc<Resource>>;
+
+    /// A control group goes on having series.
+    fn keep(&mut self, path: &str);
 }

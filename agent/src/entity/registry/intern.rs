@@ -1,15 +1,13 @@
 //! From what is known of a program to the service instance it belongs to.
 
 use super::Registry;
+use crate::cluster::Whose;
 use crate::entity::EntityId;
 use crate::entity::attributes::Declared;
 use crate::entity::instance::{Identity, Instance, Place};
 use crate::entity::lives::Program;
 use crate::host::{Cgroup, cgroup};
 use crate::metric::key;
-
-/// The name of a service of which nothing is known, as the conventions ask.
-const UNKNOWN: &str = "unknown_service";
 
 impl Registry {
     /// The instance of `program` in `cgroup`, made if it is the first of it.
@@ -22,17 +20,24 @@ impl Registry {
             rules.find(|rule| rule.fits(&named.executable, path.as_deref(), command, &cgroup.path));
         let by_rule = || rule.map(|rule| rule.name.clone());
         let by_unit = || cgroup.unit.as_deref().map(cgroup::name_of_unit);
-        let name = declared.service.clone().or_else(by_rule).or_else(by_unit);
-        let name = name.or_else(|| named.name.clone()).filter(|name| !name.is_empty());
-        self.counts.unknown += u64::from(name.is_none());
+        let own_name = by_unit().or_else(|| named.name.clone()).filter(|name| !name.is_empty());
+        let said = declared.service.clone().or_else(by_rule).filter(|name| !name.is_empty());
+        self.counts.unknown += u64::from(said.is_none() && own_name.is_none());
         let version = declared.take(key::SERVICE_VERSION);
-        let place = match (&cgroup.container, &cgroup.unit) {
-            (Some(id), _) => Place::Container(id.clone()),
-            (None, Some(unit)) => Place::Unit(unit.clone()),
-            (None, None) => Place::Host,
+        let whose = self.cluster.as_ref().and_then(|_| Whose::of_cgroup(cgroup));
+        let place = match (whose, &cgroup.container, &cgroup.unit) {
+            (Some(whose), ..) => Place::Pod(whose),
+            (None, Some(id), _) => Place::Container(id.clone()),
+            (None, None, Some(unit)) => Place::Unit(unit.clone()),
+            (None, None, None) => Place::Host,
+        };
+        let name = match place {
+            // The first program of a container gives it its own name only if nobody else gives it one.
+            Place::Pod(_) => said,
+            _ => said.or_else(|| own_name.clone()),
         };
         let identity = Identity {
-            name: name.unwrap_or_else(|| UNKNOWN.to_owned()),
+            name,
             namespace: declared
                 .take(key::SERVICE_NAMESPACE)
                 .or_else(|| rule.and_then(|rule| rule.namespace.clone())),
@@ -51,6 +56,7 @@ impl Registry {
         };
         if let Some(instance) = self.instances.get_mut(&entity) {
             instance.ruled |= is_ruled;
+            instance.own_name = instance.own_name.take().or(own_name);
             if !named.executable.is_empty() {
                 instance.executable.learn(&named.executable);
             }
@@ -63,12 +69,16 @@ impl Registry {
                 instance.renewed();
             }
         }
+        self.claim();
         entity
     }
 
     pub(super) fn insert(&mut self, identity: Identity) -> EntityId {
         let entity = EntityId(self.next);
         self.next = self.next.saturating_add(1);
+        if let Place::Pod(whose) = &identity.place {
+            self.await_name(whose, entity);
+        }
         self.instances.insert(entity, Instance::new(identity.clone(), &mut self.keys));
         self.by_identity.insert(identity, entity);
         entity

@@ -1,5 +1,7 @@
 //! Records and facts in, service instances out.
 
+mod pods;
+
 use std::sync::Mutex;
 
 use super::*;

@@ -96,7 +96,8 @@ pub struct Standing {
 #[derive(Debug)]
 struct Group {
     account: Account,
-    resource: Arc<Resource>,
+    /// None as long as it waits for its name.
+    resource: Option<Arc<Resource>>,
     /// It was there at the first round already.
     old: bool,
     since: WallTime,
@@ -117,6 +118,8 @@ pub struct Book {
     processes: BTreeMap<ProcKey, Process>,
     own: usize,
     instances: BTreeMap<EntityId, Account>,
+    /// Instances of which nothing may be told yet.
+    waiting: HashSet<EntityId>,
     lookups: u32,
     standing: BTreeMap<Family, Standing>,
     counters: Counters,
@@ -143,6 +146,7 @@ impl Book {
             processes: BTreeMap::new(),
             own: 0,
             instances: BTreeMap::new(),
+            waiting: HashSet::new(),
             lookups: 0,
             standing: BTreeMap::new(),
             counters: Counters::default(),
@@ -229,7 +233,13 @@ impl Book {
         is_place.then(|| Arc::clone(path))
     }
 
-    fn group(&mut self, path: &Arc<str>, which: Which<'_>, amount: Amount, owners: &dyn Owners) {
+    fn group(
+        &mut self,
+        path: &Arc<str>,
+        which: Which<'_>,
+        amount: Amount,
+        owners: &mut dyn Owners,
+    ) {
         let now = self.now.wall;
         let before = self.last.map_or(now, |last| last.wall);
         if !self.groups.contains_key(path) {
@@ -388,9 +398,18 @@ impl Book {
         });
     }
 
-    /// Labels of those that are told by themselves, where what is known has changed.
+    /// Labels of those that are told by themselves, where what is known has changed; and who has none yet.
     fn name(&mut self, owners: &mut dyn Owners) {
         self.host_resource = owners.host();
+        for (path, group) in &mut self.groups {
+            match group.resource {
+                Some(_) => owners.keep(path),
+                None => group.resource = owners.cgroup(path),
+            }
+        }
+        let owned = self.processes.values().filter_map(|process| process.entity);
+        let all = owned.chain(self.instances.keys().copied());
+        self.waiting = all.filter(|entity| owners.waits(*entity)).collect();
         for (key, process) in self.processes.iter_mut().filter(|(_, process)| process.own) {
             let Some(entity) = process.entity else { continue };
             let instance = owners.instance(entity);
@@ -423,9 +442,11 @@ impl Book {
             scopes,
         };
         let host = one(&self.host_resource, self.host.scopes(|_| true));
-        let groups =
-            self.groups.values().map(|group| one(&group.resource, group.account.scopes(|_| true)));
-        let processes = self.processes.values().filter(|process| process.own).map(|process| {
+        let groups = self.groups.values().filter_map(|group| {
+            Some(one(group.resource.as_ref()?, group.account.scopes(|_| true)))
+        });
+        let told = self.processes.values().filter(|process| process.own && !self.holds(process));
+        let processes = told.map(|process| {
             let scopes = process.account.scopes(|series| series.instrument.is_of_process());
             one(&process.resource, scopes)
         });
@@ -440,22 +461,38 @@ impl Book {
     pub fn instances(&self) -> impl Iterator<Item = (EntityId, Vec<Scope>)> {
         self.instances
             .iter()
+            .filter(|(entity, _)| !self.waiting.contains(entity))
             .map(|(entity, account)| (*entity, account.scopes(|_| true)))
             .filter(|(_, scopes)| !scopes.is_empty())
     }
 
-    /// A snapshot was exported: ends that stood in it are forgotten.
+    /// Whether a process waits for its instance's name.
+    fn holds(&self, process: &Process) -> bool {
+        process.entity.is_some_and(|entity| self.waiting.contains(&entity))
+    }
+
+    /// A snapshot was exported: ends that stood in it are forgotten. Who waits did not stand in it.
     pub fn exported(&mut self) {
         self.host.exported();
         self.groups.retain(|_, group| {
+            if group.resource.is_none() {
+                return true;
+            }
             group.account.exported();
             !group.account.is_empty()
         });
+        let waiting = &self.waiting;
         self.processes.retain(|_, process| {
+            if process.entity.is_some_and(|entity| waiting.contains(&entity)) {
+                return true;
+            }
             process.account.exported();
             !(process.ended && process.account.is_empty())
         });
-        self.instances.retain(|_, account| {
+        self.instances.retain(|entity, account| {
+            if waiting.contains(entity) {
+                return true;
+            }
             account.exported();
             !account.is_empty()
         });

@@ -56,9 +56,15 @@ impl Owners for Two {
         resource("host")
     }
 
-    fn cgroup(&self, path: &str) -> Arc<Resource> {
-        resource(path)
+    fn waits(&self, _: EntityId) -> bool {
+        false
     }
+
+    fn cgroup(&mut self, path: &str) -> Option<Arc<Resource>> {
+        Some(resource(path))
+    }
+
+    fn keep(&mut self, _: &str) {}
 }
 
 fn at(second: u64) -> Anchor {

@@ -1,0 +1,160 @@
+//! Instances in pods: what the cluster says of them, and whom nothing may be told of until it has.
+
+use std::sync::Arc;
+
+use super::Registry;
+use crate::cluster::{self, Cluster, News, Sheet, Whose};
+use crate::entity::EntityId;
+use crate::entity::instance::{Claim, Instance, Place};
+use crate::host::cgroup;
+use crate::metric::key;
+use crate::metric::snapshot::{Resource, Value};
+
+impl Registry {
+    /// From here on, what runs in pods is told as what the cluster says it is. To be said before any process is met.
+    pub fn join_cluster(&mut self, config: cluster::Config) {
+        let names = [(key::K8S_NODE_NAME, &config.node), (key::K8S_CLUSTER_NAME, &config.cluster)];
+        for (key, name) in names {
+            let is_given = self.ground.given.iter().any(|(given, _)| *given == key);
+            if let Some(name) = name.as_ref().filter(|_| !is_given) {
+                self.ground.given.push((key, Value::Text(Arc::clone(name))));
+            }
+        }
+        let mut cluster = Cluster::new(config);
+        cluster.tick(self.now);
+        self.cluster = Some(cluster);
+    }
+
+    /// What is known of pods; none if nobody asked for it.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Takes in what a source of facts says.
+    pub fn learn(&mut self, news: News) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.learn(news);
+        }
+        self.claim();
+    }
+
+    /// Whether nothing may be told of an instance yet: its name is still to come.
+    pub fn waits(&self, entity: EntityId) -> bool {
+        let Some(cluster) = &self.cluster else { return false };
+        let place = self.instances.get(&entity).map(|instance| &instance.identity.place);
+        matches!(place, Some(Place::Pod(whose)) if cluster.waits(whose))
+    }
+
+    /// Nothing more will be learned: who waits is told by what is known.
+    pub fn name_all(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.settle_now();
+        }
+        self.claim();
+    }
+
+    /// What a control group stands for; none as long as it waits for its name.
+    pub fn resource_of_cgroup(&mut self, path: &str) -> Option<Resource> {
+        let mut own = Vec::new();
+        self.ask_cgroup(path);
+        if let (Some(cluster), Some(whose)) = (&self.cluster, Whose::of_path(path)) {
+            if cluster.waits(&whose) {
+                return None;
+            }
+            let sheet = cluster.sheet(&whose);
+            own.extend(sheet.into_iter().flat_map(|sheet| sheet.attributes.iter().cloned()));
+        }
+        own.push((key::STETH_CGROUP_PATH, Value::Text(path.into())));
+        if let Some(id) = cgroup::container_of(path) {
+            own.push((key::CONTAINER_ID, Value::Text(id.as_str().into())));
+        }
+        Some(self.ground.resource(&own))
+    }
+
+    /// A control group has series: whose it is is not to be forgotten.
+    pub fn ask_cgroup(&mut self, path: &str) {
+        if let Some(cluster) = &mut self.cluster
+            && let Some(whose) = Whose::of_path(path)
+        {
+            cluster.meet(&whose);
+        }
+    }
+
+    /// An instance in a pod was made.
+    pub(super) fn await_name(&mut self, whose: &Whose, entity: EntityId) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.meet(whose);
+            self.unclaimed.push(entity);
+        }
+    }
+
+    /// What is told of an instance's pod.
+    pub(super) fn sheet(&self, instance: &Instance) -> Option<&Sheet> {
+        let Place::Pod(whose) = &instance.identity.place else { return None };
+        self.cluster.as_ref()?.sheet(whose).map(|sheet| &**sheet)
+    }
+
+    /// Time passes for the pods as well: instances ask on for as long as they are kept.
+    pub(super) fn tick_cluster(&mut self) {
+        let Some(cluster) = &mut self.cluster else { return };
+        for instance in self.instances.values() {
+            if let Place::Pod(whose) = &instance.identity.place {
+                cluster.meet(whose);
+            }
+        }
+        cluster.tick(self.now);
+        self.claim();
+    }
+
+    /// Names that came are held against those of others, for Prometheus knows instances by name and id alone. A
+    /// container that was begun anew has the name and the id of the one before it, which ends as soon as its last
+    /// process has been forgotten; until then the older one is what a scrape shows. Instances in one container that
+    /// are called alike, since they declare other attributes, get ids of their own.
+    pub(super) fn claim(&mut self) {
+        let unclaimed = std::mem::take(&mut self.unclaimed);
+        for entity in unclaimed {
+            if self.waits(entity) {
+                self.unclaimed.push(entity);
+                continue;
+            }
+            let Some(instance) = self.instances.get(&entity) else { continue };
+            let names = instance.names(&self.ground.machine, self.sheet(instance));
+            let place = instance.identity.place.clone();
+            let older = self.claims.get(&names).copied().filter(|older| *older != entity);
+            match older.and_then(|older| self.instances.get_mut(&older)) {
+                Some(older) if older.identity.place == place && older.retired.is_none() => {
+                    if let Some(instance) = self.instances.get_mut(&entity) {
+                        instance.claim = Claim::Crowded;
+                    }
+                    continue;
+                }
+                Some(older) => older.claim = Claim::Superseded,
+                None => {}
+            }
+            self.claims.insert(names, entity);
+            self.reconsider(entity);
+        }
+    }
+
+    /// A filter may know the name that came.
+    fn reconsider(&mut self, entity: EntityId) {
+        if self.config.filter.is_empty() {
+            return;
+        }
+        for (pid, serial) in self.lives.of(entity) {
+            let Some(life) = self.lives.get(pid, serial) else { continue };
+            let (program, cgroup) = (life.program.clone(), life.cgroup.clone());
+            let (Some(program), Some(cgroup)) = (program, cgroup) else { continue };
+            let excluded = self.excludes(entity, &program, &cgroup);
+            let Some(life) = self.lives.get(pid, serial) else { continue };
+            let was = std::mem::replace(&mut life.excluded, excluded);
+            if was != excluded && life.ended.is_none() {
+                self.change(if excluded {
+                    super::Change::Exclude(pid)
+                } else {
+                    super::Change::Include(pid)
+                });
+            }
+        }
+    }
+}
