@@ -66,10 +66,6 @@ pub struct Config {
     pub wait: Nanos,
     /// Who is asked.
     pub sources: Vec<Source>,
-    /// The node's name.
-    pub node: Option<Arc<str>>,
-    /// The cluster's.
-    pub cluster: Option<Arc<str>>,
     /// What is told.
     pub ground: Ground,
 }
@@ -128,25 +124,30 @@ impl Cluster {
         }
     }
 
-    /// What it was told.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Somebody's series are kept: whose they are is to be found out, and not to be forgotten.
     pub fn meet(&mut self, whose: &Whose) {
+        self.counts.refused += u64::from(!self.ask(whose));
+    }
+
+    /// Series go on being kept. Who found no room before may find some now.
+    pub fn keep(&mut self, whose: &Whose) {
+        self.ask(whose);
+    }
+
+    /// False if there is no room.
+    fn ask(&mut self, whose: &Whose) -> bool {
         let now = self.now;
         if let Some(badge) = self.badges.get_mut(whose) {
             badge.asked = now;
-            return;
+            return true;
         }
         if self.badges.len() >= BADGES {
-            self.counts.refused += 1;
-            return;
+            return false;
         }
         let state = State::Waiting { since: now };
         self.badges.insert(whose.clone(), Badge { state, asked: now });
         self.settle(whose);
+        true
     }
 
     /// Whether nothing may be told of it yet.

@@ -311,6 +311,13 @@ fn hostile_amounts_are_bounded_and_counted() {
     assert!(store.container(&ContainerId::new("c5")).is_some());
 }
 
+#[test]
+fn the_readme_has_the_order_of_names() {
+    let readme = include_str!("../../../README.md");
+    let order: Vec<String> = BY.iter().map(|by| by.words()).collect();
+    assert!(readme.contains(&order.join(", ")), "{}", order.join(", "));
+}
+
 fn news() -> impl Strategy<Value = (bool, u8, u8, u8)> {
     (any::<bool>(), 0..4_u8, 0..3_u8, 0..4_u8)
 }

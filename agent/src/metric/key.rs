@@ -133,8 +133,6 @@ pub const CONTAINER_IMAGE_TAGS: Key = Key("container.image.tags");
 pub const K8S_POD_START_TIME: Key = Key("k8s.pod.start_time");
 /// How often the container was begun anew before.
 pub const K8S_CONTAINER_RESTART_COUNT: Key = Key("k8s.container.restart_count");
-/// The cluster's name.
-pub const K8S_CLUSTER_NAME: Key = Key("k8s.cluster.name");
 /// The Deployment's name.
 pub const K8S_DEPLOYMENT_NAME: Key = Key("k8s.deployment.name");
 /// The `ReplicaSet`'s name.
@@ -400,7 +398,6 @@ pub const ALL: &[(Key, Type)] = &[
     (CONTAINER_IMAGE_TAGS, Type::List),
     (K8S_POD_START_TIME, Type::Text),
     (K8S_CONTAINER_RESTART_COUNT, Type::Int),
-    (K8S_CLUSTER_NAME, Type::Text),
     (K8S_DEPLOYMENT_NAME, Type::Text),
     (K8S_REPLICASET_NAME, Type::Text),
     (K8S_REPLICASET_UID, Type::Text),

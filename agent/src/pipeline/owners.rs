@@ -58,6 +58,6 @@ impl Owners for Known<'_> {
     }
 
     fn keep(&mut self, path: &str) {
-        self.entities.ask_cgroup(path);
+        self.entities.keep_cgroup(path);
     }
 }

@@ -6,9 +6,10 @@ use agent_common::counter::Counter;
 use procfs::process::Process;
 
 use super::account::{Account, KERNEL, account, is_of_exchanges};
-use super::check;
 use super::start::Limits;
 use super::usage::standing;
+use super::{check, pods};
+use crate::cluster::Cluster;
 use crate::event::Timestamp;
 use crate::export::counters as export;
 use crate::export::own::OwnStats;
@@ -20,10 +21,10 @@ use crate::metric::instrument::own::{
     STETH_BPF_MAP_USAGE, STETH_BPF_PROGRAM_RUNS, STETH_BPF_PROGRAM_TIME, STETH_CALL_UNSEEN,
     STETH_COLLECT_ROUNDS, STETH_COLLECT_TIME, STETH_CONNECTION_FILTERED, STETH_CONNECTION_OPAQUE,
     STETH_CONNECTION_OPAQUE_IO, STETH_CONNECTION_SKIPPED_IO, STETH_CONTEXT_LOST,
-    STETH_EXCHANGE_UNKNOWN, STETH_RECORD_LOST, STETH_RECORD_SEEN, STETH_RECORD_WRITTEN,
-    STETH_RING_LIMIT, STETH_RING_USAGE, STETH_SAMPLE_LOST, STETH_SPAN_DROPPED, STETH_SPAN_EARLY,
-    STETH_SPAN_EXPORTED, STETH_SPAN_KEPT, STETH_SPAN_LINKED, STETH_SPAN_UNLINKED,
-    STETH_SPAN_WAITING, STETH_WINDOW_LIMIT, STETH_WINDOW_USAGE,
+    STETH_EXCHANGE_UNKNOWN, STETH_POD_UNNAMED, STETH_POD_WAITING, STETH_RECORD_LOST,
+    STETH_RECORD_SEEN, STETH_RECORD_WRITTEN, STETH_RING_LIMIT, STETH_RING_USAGE, STETH_SAMPLE_LOST,
+    STETH_SPAN_DROPPED, STETH_SPAN_EARLY, STETH_SPAN_EXPORTED, STETH_SPAN_KEPT, STETH_SPAN_LINKED,
+    STETH_SPAN_UNLINKED, STETH_SPAN_WAITING, STETH_WINDOW_LIMIT, STETH_WINDOW_USAGE,
 };
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Value, WallTime};
@@ -33,6 +34,8 @@ use crate::usage::{Families, Family, book};
 
 /// The name of USE among the stages.
 const USAGE: &str = "usage";
+/// That of what is known of pods.
+const CLUSTER: &str = "cluster";
 
 /// What is told beside the numbers.
 pub struct Fixed {
@@ -100,7 +103,9 @@ impl Own {
         let held = book.held();
         let probes =
             kernel.reports.iter().map(check::probe).chain(standing(*families, book.standing()));
+        let probes = probes.chain(pods::rows(pipeline.cluster()));
         losses.extend(unsampled(pipeline));
+        losses.extend(unnamed(pipeline));
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(self.begun).0 as f64 / 1e9,
@@ -135,8 +140,10 @@ impl Own {
             self.single(&STETH_RING_USAGE, kernel.waiting()),
             self.single(&STETH_RING_LIMIT, kernel.ring_bytes()),
         ];
-        let records =
-            status.losses.iter().filter(|loss| !is_of_exchanges(loss) && loss.stage != USAGE);
+        let records = status
+            .losses
+            .iter()
+            .filter(|loss| !is_of_exchanges(loss) && ![USAGE, CLUSTER].contains(&loss.stage));
         let records = records.map(|loss| {
             let reason = (key::STETH_REASON, Value::Static(loss.reason));
             let stage = (key::STETH_STAGE, Value::Static(loss.stage));
@@ -146,6 +153,7 @@ impl Own {
         more.extend(self.kernel_counters(&kernel.counts()));
         more.extend(self.usage(status, pipeline));
         more.extend(self.spans(pipeline));
+        more.extend(self.pods(status, pipeline));
         let programs = kernel.programs();
         let by_program = |value: fn(&ProgramCost) -> Number| {
             let point = |program: &ProgramCost| {
@@ -193,6 +201,18 @@ impl Own {
             Metric { instrument: &STETH_COLLECT_TIME, points: by_family(|s| s.cost.0) },
             Metric { instrument: &STETH_COLLECT_ROUNDS, points: by_family(|s| s.rounds) },
             Metric { instrument: &STETH_SAMPLE_LOST, points: lost.collect() },
+        ]
+    }
+
+    /// What is known of pods, and what was told without; nothing where nobody asked for it.
+    fn pods(&self, status: &Status, pipeline: &Pipeline) -> Vec<Metric> {
+        let Some(counts) = pipeline.cluster().map(Cluster::counts) else { return Vec::new() };
+        let lost = status.losses.iter().filter(|loss| loss.stage == CLUSTER).map(|loss| {
+            self.point(vec![(key::STETH_REASON, Value::Static(loss.reason))], int(loss.count))
+        });
+        vec![
+            self.single(&STETH_POD_WAITING, counts.waiting),
+            Metric { instrument: &STETH_POD_UNNAMED, points: lost.collect() },
         ]
     }
 
@@ -288,6 +308,14 @@ fn unsampled(pipeline: &Pipeline) -> impl Iterator<Item = Loss> {
     let book::Counters { unbound, refused, .. } = pipeline.book().counters();
     let losses = [("unbound", unbound), ("limit", refused)];
     let losses = losses.map(|(reason, count)| Loss { stage: USAGE, reason, count });
+    losses.into_iter().filter(|loss| loss.count > 0)
+}
+
+/// What was told without the name of its pod.
+fn unnamed(pipeline: &Pipeline) -> impl Iterator<Item = Loss> {
+    let counts = pipeline.cluster().map(Cluster::counts).unwrap_or_default();
+    let losses = [("not_told", counts.nameless), ("limit", counts.refused)];
+    let losses = losses.map(|(reason, count)| Loss { stage: CLUSTER, reason, count });
     losses.into_iter().filter(|loss| loss.count > 0)
 }
 

@@ -13,6 +13,7 @@ use super::conntrack::Conntrack;
 use super::live::{self, feed, meter, model};
 use super::log::{self, Ring, Sink};
 use super::own::{Fixed, Own};
+use super::pods::{self, Sources};
 use super::privilege::Privileges;
 use super::pushes::Pushes;
 use super::told::told;
@@ -220,7 +221,7 @@ async fn serve(
     let makes_spans = untaken.is_some();
     let trace = untaken.map(|untaken| config.trace(seed(), untaken));
     let trace = if exports.traces.is_some() { trace } else { trace.map(|t| looked_at(config, t)) };
-    let (pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
+    let (mut pipeline, limits) = pipeline(config, machine, facts, &clock::anchor(), trace);
 
     let instance = machine_instance(&host);
     let pushes = Pushes::start(&exports, &instance)?;
@@ -229,7 +230,7 @@ async fn serve(
     let families = Families::from(config);
     let host_root = root.clone();
     let collector = collector(root, kernel.take_tables(), families, &ringer)?;
-    let mut tasks = Vec::new();
+    let Sources { asked, mut tasks } = pods::start(config, &mut pipeline, &ringer, &stopped);
     if config.prometheus.enabled && exports.prometheus {
         let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
         if let Some(address) = server.address() {
@@ -279,7 +280,7 @@ async fn serve(
     };
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     let conntrack = exports.traces.is_some().then(|| conntrack(host_root, &ringer)).transpose()?;
-    let turnstile = turnstile.collecting(collector).tracking(conntrack);
+    let turnstile = turnstile.collecting(collector).tracking(conntrack).naming(asked);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let pipeline =
         std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || {

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::bell::{Bell, Heard};
 use super::clock;
 use super::conntrack::Conntrack;
 use super::own::Own;
 use super::tee::Tee;
 use super::usage::{self, Caller};
+use crate::cluster::{Cluster, News};
 use crate::event::{Nanos, Timestamp};
 use crate::export::own::OwnStats;
 use crate::health::Status;
@@ -56,6 +59,8 @@ pub enum Ask {
     Usage(Reading),
     /// How connections are translated.
     Translations(Translations),
+    /// A source of facts on pods speaks.
+    Cluster(News),
     /// The end.
     Stop,
 }
@@ -89,6 +94,8 @@ pub struct Turnstile {
     wanted: Vec<ProcKey>,
     /// Who finds out how connections are translated, if anybody does.
     conntrack: Option<Conntrack>,
+    /// Rung when something in a pod waits for its name, if anybody listens.
+    pods: Option<Arc<Notify>>,
 }
 
 /// Where moments go.
@@ -117,6 +124,7 @@ impl Turnstile {
             collector: None,
             wanted: Vec::new(),
             conntrack: None,
+            pods: None,
         }
     }
 
@@ -139,6 +147,13 @@ impl Turnstile {
     #[must_use]
     pub fn tracking(mut self, conntrack: Option<Conntrack>) -> Self {
         self.conntrack = conntrack;
+        self
+    }
+
+    /// Asks by `pods`, if anybody listens, for what runs in pods that are not known.
+    #[must_use]
+    pub fn naming(mut self, pods: Option<Arc<Notify>>) -> Self {
+        self.pods = pods;
         self
     }
 
@@ -191,6 +206,7 @@ impl Turnstile {
                     awaited = awaited.map(|_| now);
                 }
                 Heard::Asked(Ask::Translations(all)) => self.pipeline.translate(&all),
+                Heard::Asked(Ask::Cluster(news)) => self.pipeline.learn(news),
                 Heard::Nothing => {}
             }
             if next_show.is_some_and(|due| now >= due) {
@@ -221,6 +237,7 @@ impl Turnstile {
             }
         }
         self.drain();
+        self.pipeline.name_all();
         self.farewell(bell)?;
         let last = self.moment();
         (outlets.export)(&last);
@@ -269,7 +286,9 @@ impl Turnstile {
                     return Ok(());
                 }
                 Heard::Deserted => return Ok(()),
-                Heard::Asked(Ask::Moment(_) | Ask::Translations(_) | Ask::Stop)
+                Heard::Asked(
+                    Ask::Moment(_) | Ask::Translations(_) | Ask::Cluster(_) | Ask::Stop,
+                )
                 | Heard::Nothing => {}
             }
         }
@@ -323,6 +342,11 @@ impl Turnstile {
             if !strangers.is_empty() && !conntrack.ask(strangers) {
                 self.conntrack = None;
             }
+        }
+        if let Some(pods) = &self.pods
+            && self.pipeline.cluster().is_some_and(Cluster::is_asked)
+        {
+            pods.notify_one();
         }
         if let Some(why) = self.kernel.judge_paths() {
             tracing::warn!(why, "traces are no longer carried to other hosts");

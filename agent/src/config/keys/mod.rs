@@ -6,6 +6,7 @@
 mod agent;
 mod capture;
 mod filter;
+mod kubernetes;
 mod metrics;
 mod otlp;
 mod routes;
@@ -16,6 +17,7 @@ mod usage;
 pub use agent::{Agent, Host, Limits, Log, LogFormat, LogLevel, Observe, Prometheus};
 pub use capture::{Capture, Tier};
 pub use filter::{Filter, Selection};
+pub use kubernetes::Kubernetes;
 pub use metrics::Metrics;
 pub use otlp::{Compression, HistogramForm, Otlp, Protocol, Temporality};
 pub use routes::{Guessed, Routes};
@@ -51,6 +53,9 @@ pub struct Config {
     pub traces: Traces,
     /// Where metrics and spans are pushed to.
     pub otlp: Otlp,
+    /// Which pod, container and workload everything belongs to, on the node of a cluster. What node and cluster are
+    /// called is said by `agent.attributes`: `k8s.node.name`, `k8s.cluster.name`.
+    pub kubernetes: Kubernetes,
     /// The HTTP server for `/metrics`, `/healthz` and `/status`.
     pub prometheus: Prometheus,
     /// What of the agent's own traffic is watched.

@@ -1,5 +1,6 @@
 //! From what was typed to what each stage is given: one file a stage.
 
+mod cluster;
 mod entity;
 mod export;
 mod http1;

@@ -1,7 +1,5 @@
 //! Instances in pods: what the cluster says of them, and whom nothing may be told of until it has.
 
-use std::sync::Arc;
-
 use super::Registry;
 use crate::cluster::{self, Cluster, News, Sheet, Whose};
 use crate::entity::EntityId;
@@ -13,13 +11,6 @@ use crate::metric::snapshot::{Resource, Value};
 impl Registry {
     /// From here on, what runs in pods is told as what the cluster says it is. To be said before any process is met.
     pub fn join_cluster(&mut self, config: cluster::Config) {
-        let names = [(key::K8S_NODE_NAME, &config.node), (key::K8S_CLUSTER_NAME, &config.cluster)];
-        for (key, name) in names {
-            let is_given = self.ground.given.iter().any(|(given, _)| *given == key);
-            if let Some(name) = name.as_ref().filter(|_| !is_given) {
-                self.ground.given.push((key, Value::Text(Arc::clone(name))));
-            }
-        }
         let mut cluster = Cluster::new(config);
         cluster.tick(self.now);
         self.cluster = Some(cluster);
@@ -56,8 +47,8 @@ impl Registry {
     /// What a control group stands for; none as long as it waits for its name.
     pub fn resource_of_cgroup(&mut self, path: &str) -> Option<Resource> {
         let mut own = Vec::new();
-        self.ask_cgroup(path);
-        if let (Some(cluster), Some(whose)) = (&self.cluster, Whose::of_path(path)) {
+        if let (Some(cluster), Some(whose)) = (&mut self.cluster, Whose::of_path(path)) {
+            cluster.meet(&whose);
             if cluster.waits(&whose) {
                 return None;
             }
@@ -71,12 +62,12 @@ impl Registry {
         Some(self.ground.resource(&own))
     }
 
-    /// A control group has series: whose it is is not to be forgotten.
-    pub fn ask_cgroup(&mut self, path: &str) {
+    /// A control group goes on having series: whose it is is not to be forgotten.
+    pub fn keep_cgroup(&mut self, path: &str) {
         if let Some(cluster) = &mut self.cluster
             && let Some(whose) = Whose::of_path(path)
         {
-            cluster.meet(&whose);
+            cluster.keep(&whose);
         }
     }
 
@@ -99,7 +90,7 @@ impl Registry {
         let Some(cluster) = &mut self.cluster else { return };
         for instance in self.instances.values() {
             if let Place::Pod(whose) = &instance.identity.place {
-                cluster.meet(whose);
+                cluster.keep(whose);
             }
         }
         cluster.tick(self.now);

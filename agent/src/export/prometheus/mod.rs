@@ -17,7 +17,8 @@ use std::fmt::Write;
 
 use crate::metric::exposition::{self, INSTANCE, JOB, TARGET, TARGET_HELP, TARGET_INFO};
 use crate::metric::key::{
-    CONTAINER_ID, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, STETH_CGROUP_PATH,
+    CONTAINER_ID, K8S_CONTAINER_NAME, K8S_NAMESPACE_NAME, K8S_POD_NAME, Key, SERVICE_INSTANCE_ID,
+    SERVICE_NAME, SERVICE_NAMESPACE, STETH_CGROUP_PATH,
 };
 use crate::metric::snapshot::{Attribute, Resource, Snapshot, Value};
 use family::Family;
@@ -75,6 +76,8 @@ pub fn render_counted(snapshot: &Snapshot, format: Format) -> Rendered {
     rendered
 }
 
+const POD: [Key; 3] = [K8S_NAMESPACE_NAME, K8S_POD_NAME, K8S_CONTAINER_NAME];
+
 /// What Prometheus tells targets apart by. What is no service has neither job nor instance, so that
 /// the scrape's own are its: the host is the target that was scraped. Its containers and other control
 /// groups are told apart by labels of their own.
@@ -84,6 +87,8 @@ struct Identity {
     instance: String,
     container: String,
     cgroup: String,
+    /// Namespace and name of the pod, and name of the container in it: ids say little to people.
+    pod: [String; 3],
 }
 
 impl Identity {
@@ -97,7 +102,8 @@ impl Identity {
         let instance = text(SERVICE_INSTANCE_ID);
         let place = |wanted| if job.is_empty() { text(wanted) } else { String::new() };
         let (container, cgroup) = (place(CONTAINER_ID), place(STETH_CGROUP_PATH));
-        Self { job, instance, container, cgroup }
+        let pod = POD.map(place);
+        Self { job, instance, container, cgroup, pod }
     }
 
     /// Whether it has job and instance for itself. A control group has those of the host that it is
@@ -108,7 +114,7 @@ impl Identity {
 
     fn labels(&self) -> LabelSet {
         let mut labels = LabelSet::default();
-        let Self { job, instance, container, cgroup } = self;
+        let Self { job, instance, container, cgroup, pod } = self;
         let (of_container, of_cgroup) =
             (name::label(CONTAINER_ID.0), name::label(STETH_CGROUP_PATH.0));
         for (name, value) in [
@@ -121,11 +127,14 @@ impl Identity {
                 labels.add(name, value);
             }
         }
+        for (key, value) in POD.iter().zip(pod).filter(|(_, value)| !value.is_empty()) {
+            labels.add(&name::label(key.0), value);
+        }
         labels
     }
 }
 
-fn is_identity(key: crate::metric::key::Key) -> bool {
+fn is_identity(key: Key) -> bool {
     [SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE_ID].contains(&key)
 }
 
@@ -146,7 +155,7 @@ fn write_targets(text: &mut String, targets: &BTreeMap<Identity, String>, format
 
 /// Attributes as they are lent.
 impl<'a> Extend<&'a Attribute> for LabelSet {
-    fn extend<I: IntoIterator<Item = &'a (crate::metric::key::Key, Value)>>(&mut self, from: I) {
+    fn extend<I: IntoIterator<Item = &'a (Key, Value)>>(&mut self, from: I) {
         for (key, value) in from {
             self.add(&name::label(key.0), &label_value(value));
         }

@@ -11,8 +11,8 @@ use crate::metric::exposition;
 use crate::metric::histogram::Histogram;
 use crate::metric::instrument::{self, Bounds, Instrument, Kind, Scale};
 use crate::metric::key::{
-    CONTAINER_ID, HOST_NAME, HTTP_ROUTE, Key, PROCESS_COMMAND_ARGS, SERVICE_INSTANCE_ID,
-    SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, STETH_CGROUP_PATH,
+    CONTAINER_ID, HOST_NAME, HTTP_ROUTE, K8S_POD_NAME, Key, PROCESS_COMMAND_ARGS,
+    SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, STETH_CGROUP_PATH,
 };
 use crate::metric::snapshot::{
     Attribute, Data, Metric, Number, Point, Resource, ResourceMetrics, Scope, Snapshot, Value,
@@ -169,7 +169,8 @@ fn one_target_is_told_of_each_job_and_instance() {
         resources: vec![
             of(vec![host.clone()], gauge(1)),
             of(vec![host.clone(), group("/a")], gauge(2)),
-            of(vec![host, (CONTAINER_ID, text("c1")), group("/docker/c1")], gauge(3)),
+            of(vec![host.clone(), (CONTAINER_ID, text("c1")), group("/docker/c1")], gauge(3)),
+            of(vec![host, (K8S_POD_NAME, text("cart-0")), group("/kubepods/podu")], gauge(4)),
         ],
     };
     let expect = r#"# HELP target_info What is observed, by job and instance.
@@ -179,6 +180,7 @@ target_info{host_name="node"} 1
 # TYPE test_load_ratio gauge
 test_load_ratio 1
 test_load_ratio{container_id="c1",steth_cgroup_path="/docker/c1"} 3
+test_load_ratio{k8s_pod_name="cart-0",steth_cgroup_path="/kubepods/podu"} 4
 test_load_ratio{steth_cgroup_path="/a"} 2
 "#;
     assert_eq!(render(&snapshot, Format::Text), expect);

@@ -58,6 +58,16 @@ crate::instruments! {
         by [],
         from "kernel side",
         asks "Is anything missing from what is told?";
+    STETH_POD_WAITING: updowncounter, "steth.pod.waiting", "{container}",
+        "Containers, and pods as a whole, of which nothing is told yet, as the name of their pod is waited for.",
+        by [],
+        from "cluster",
+        asks "Is anything held back?";
+    STETH_POD_UNNAMED: counter, "steth.pod.unnamed", "{container}",
+        "Containers, and pods as a whole, that were told without the name of their pod.",
+        by [STETH_REASON],
+        from "cluster",
+        asks "Is anything missing from what is told?";
     STETH_EXCHANGE_UNKNOWN: counter, "steth.exchange.unknown", "{exchange}",
         "Exchanges on connections whose protocol was never known, which are not told.",
         by [],

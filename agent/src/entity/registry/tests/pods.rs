@@ -30,8 +30,6 @@ fn in_cluster(config: Config, processes: &[(u32, &str, &str)]) -> (Registry, Fak
     registry.join_cluster(cluster::Config {
         wait: Nanos(5 * SECOND),
         sources: vec![Source::Server],
-        node: Some("node-7".into()),
-        cluster: Some("east".into()),
         ..cluster::Config::default()
     });
     for (pid, program, id) in processes {
@@ -47,8 +45,6 @@ fn all(resource: &Resource) -> String {
         key::SERVICE_INSTANCE_ID,
         key::K8S_POD_NAME,
         key::K8S_CONTAINER_RESTART_COUNT,
-        key::K8S_NODE_NAME,
-        key::K8S_CLUSTER_NAME,
     ];
     keys.map(|key| value(resource, key)).join(" ")
 }
@@ -64,18 +60,16 @@ fn a_container_waits_for_its_name_and_is_one_instance() {
     registry.learn(cart(ID, 2));
     assert!(!registry.waits(nginx));
     let told = registry.resource(nginx);
-    let expect = "cart shop shop.cart-6d4-x2x9z.web cart-6d4-x2x9z 2 node-7 east";
+    let expect = "cart shop shop.cart-6d4-x2x9z.web cart-6d4-x2x9z 2";
     assert_eq!(all(&told), expect);
     assert_eq!(value(&told, key::CONTAINER_ID), ID);
     // Its processes and its control group are told alike.
     let process = registry.process_resource(Pid(8), at(100)).unwrap();
-    let expect = "cart shop shop.cart-6d4-x2x9z.web-8-50 cart-6d4-x2x9z 2 node-7 east";
+    let expect = "cart shop shop.cart-6d4-x2x9z.web-8-50 cart-6d4-x2x9z 2";
     assert_eq!(all(&process), expect);
     let group = registry.resource_of_cgroup(&group(ID)).unwrap();
-    assert_eq!(all(&group), "   cart-6d4-x2x9z 2 node-7 east");
+    assert_eq!(all(&group), "   cart-6d4-x2x9z 2");
     assert_eq!(value(&group, key::CONTAINER_ID), ID);
-    // What is no pod's knows the node all the same.
-    assert_eq!(value(&registry.place_resource(&[]), key::K8S_NODE_NAME), "node-7");
     // Whatever is said later, what was told stays.
     registry.learn(cart(ID, 3));
     assert!(Arc::ptr_eq(&registry.resource(nginx), &told));
@@ -172,5 +166,5 @@ fn without_a_cluster_pods_are_containers_like_any_other() {
     assert_eq!(service(&mut registry, 7, at(1)), "nginx");
     assert_eq!(service(&mut registry, 8, at(1)), "php-fpm");
     let group = registry.resource_of_cgroup(&group(ID)).unwrap();
-    assert_eq!(all(&group), "      ");
+    assert_eq!(all(&group), "    ");
 }
