@@ -15,6 +15,8 @@ pub mod privilege;
 mod pushes;
 pub mod record;
 pub mod replay;
+#[cfg(feature = "kubernetes")]
+mod server;
 pub mod start;
 pub mod tee;
 pub mod told;

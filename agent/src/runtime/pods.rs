@@ -1,6 +1,6 @@
 //! The sources of facts on pods: who is asked, from where on nobody waits for them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
@@ -9,13 +9,17 @@ use tokio::task::JoinHandle;
 use super::bell::Ringer;
 use super::cri;
 use super::turnstile::Ask;
-use crate::cluster::{self, Cluster, Source};
+use crate::cluster::{self, Chosen, Cluster, News, Source};
 use crate::config::Config;
 use crate::health::probe::{Probe as Row, State};
+#[cfg(feature = "kubernetes")]
+use crate::metric::key;
 use crate::pipeline::Pipeline;
 
 /// Every pod has this variable.
 const IN_A_POD: &str = "KUBERNETES_SERVICE_HOST";
+/// A pod that may ask the API server has this file.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The sources that are asked; none if nobody wants to know.
 #[derive(Default)]
@@ -37,14 +41,54 @@ pub(super) fn start(
     if !keys.enabled.unwrap_or_else(|| std::env::var_os(IN_A_POD).is_some()) {
         return Sources::default();
     }
-    let told = cluster::Config { sources: vec![Source::Runtime], ..config.into() };
+    let asks_server = keys.api.unwrap_or_else(|| Path::new(TOKEN).exists());
+    let sources = if asks_server { Source::ALL.to_vec() } else { vec![Source::Runtime] };
+    let told = cluster::Config { sources, ..config.into() };
     let chosen = told.ground.chosen.clone();
     pipeline.entities().join_cluster(told);
     let asked = Arc::new(Notify::new());
     let (root, given): (PathBuf, _) = (config.host.root.clone(), keys.runtime.clone());
     let find = move || cri::socket(&root, given.as_deref());
-    let runtime = cri::watch(find, chosen, Arc::clone(&asked), turnstile.clone(), stopped.clone());
-    Sources { asked: Some(asked), tasks: vec![tokio::spawn(runtime)] }
+    let (ring, over) = (turnstile.clone(), stopped.clone());
+    let runtime = cri::watch(find, chosen.clone(), Arc::clone(&asked), ring, over);
+    let mut tasks = vec![tokio::spawn(runtime)];
+    if asks_server {
+        match server(config, chosen, turnstile, stopped) {
+            Ok(server) => tasks.push(server),
+            Err(why) => turnstile.ring(Ask::Cluster(News::Away(Source::Server, why))),
+        }
+    }
+    Sources { asked: Some(asked), tasks }
+}
+
+/// Begins to watch this node's pods at the API server.
+#[cfg(feature = "kubernetes")]
+fn server(
+    config: &Config,
+    chosen: Chosen,
+    turnstile: &Ringer<Ask>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    let key = key::K8S_NODE_NAME.0;
+    let Some(node) = config.agent.attributes.get(key) else {
+        return Err(format!(
+            "agent.attributes has no {key}, and pods of other nodes are not asked for"
+        ));
+    };
+    let (turnstile, stopped) = (turnstile.clone(), stopped.clone());
+    let watching =
+        super::server::watch(super::server::config, node.clone(), chosen, turnstile, stopped);
+    Ok(tokio::spawn(watching))
+}
+
+#[cfg(not(feature = "kubernetes"))]
+fn server(
+    _: &Config,
+    _: Chosen,
+    _: &Ringer<Ask>,
+    _: &watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    Err("this agent was built without the feature `kubernetes`".to_owned())
 }
 
 /// A line for each source, for `/status`.

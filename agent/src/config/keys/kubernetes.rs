@@ -20,6 +20,11 @@ pub struct Kubernetes {
     /// it could do anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<PathBuf>,
+    /// Watch the pods of this node at the API server, by `KUBECONFIG` or from within a pod. Nothing: where the agent has
+    /// a service account's token. The node is the one that `agent.attributes` calls `k8s.node.name`; pods of other nodes
+    /// are never asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<bool>,
     /// How long whatever is in a pod waits for its name before it is told without. What was told keeps its name for
     /// good.
     pub wait: Period<100, 60_000>,
@@ -36,6 +41,7 @@ impl Default for Kubernetes {
         Self {
             enabled: None,
             runtime: None,
+            api: None,
             wait: Period::from_millis(5000),
             labels_are_names: false,
             labels: Vec::new(),

@@ -7,8 +7,15 @@ use crate::event::Nanos;
 
 impl From<&Config> for cluster::Config {
     fn from(config: &Config) -> Self {
-        let Kubernetes { enabled: _, runtime: _, wait, labels_are_names, labels, annotations } =
-            &config.kubernetes;
+        let Kubernetes {
+            enabled: _,
+            runtime: _,
+            api: _,
+            wait,
+            labels_are_names,
+            labels,
+            annotations,
+        } = &config.kubernetes;
         Self {
             wait: Nanos(u64::try_from(wait.duration().as_nanos()).unwrap_or(u64::MAX)),
             sources: Vec::new(),

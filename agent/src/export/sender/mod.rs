@@ -2,6 +2,8 @@
 //! specification. Whether and when to try again is the caller's business, with what is said here.
 
 #[cfg(test)]
+pub(crate) mod certificates;
+#[cfg(test)]
 pub(crate) mod collector;
 pub(crate) mod gate;
 mod grpc;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use prost::Message;
-use tokio_rustls::TlsAcceptor;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::certificates::Certificates;
 use super::collector::{Answer, Collector};
 use super::{Outcome, Sender, Signal, Wire};
 use crate::export::config::{ClientIdentity, Compression, Protocol, Target, Tls};
@@ -233,68 +233,9 @@ async fn an_attempt_without_an_answer_ends_by_the_timeout_and_the_next_one_works
     }
 }
 
-/// An authority, a server's and a client's certificate, and another authority that nobody knows.
-struct Certificates(tempfile::TempDir);
-
-impl Certificates {
-    /// `None` where there is no `openssl`, which is wrong in CI.
-    fn make() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let script = r"
-            set -e
-            authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-                -keyout $1.key -out $1.pem -subj /CN=$1 -addext basicConstraints=critical,CA:TRUE; }
-            leaf() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key \
-                -out $1.csr -subj /CN=$1
-                printf 'basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n' > $1.ext
-                openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-                    -extfile $1.ext -out $1.pem; }
-            authority ca; authority other; leaf server; leaf client
-        ";
-        let made = std::process::Command::new("sh")
-            .args(["-c", script])
-            .current_dir(directory.path())
-            .output()
-            .unwrap();
-        if !made.status.success() {
-            let said = String::from_utf8_lossy(&made.stderr);
-            assert!(std::env::var_os("CI").is_none(), "openssl: {said}");
-            println!("left out: no usable openssl ({said})");
-            return None;
-        }
-        Some(Self(directory))
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.path().join(name)
-    }
-
-    async fn collector(&self, protocol: Protocol, mutual: bool) -> Collector {
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-        let certificate = |name| CertificateDer::from_pem_file(self.path(name)).unwrap();
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(certificate("ca.pem")).unwrap();
-        let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        let builder = if mutual {
-            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-                std::sync::Arc::new(roots),
-                provider,
-            );
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        } else {
-            builder.with_no_client_auth()
-        };
-        let key = PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
-        let mut config = builder.with_single_cert(vec![certificate("server.pem")], key).unwrap();
-        if protocol == Protocol::Grpc {
-            config.alpn_protocols.push(b"h2".to_vec());
-        }
-        let tls = TlsAcceptor::from(std::sync::Arc::new(config));
-        Collector::start(protocol, &[], Some(tls)).await
-    }
+async fn secured(certificates: &Certificates, protocol: Protocol, mutual: bool) -> Collector {
+    let alpn: &[&[u8]] = if protocol == Protocol::Grpc { &[b"h2"] } else { &[] };
+    Collector::start(protocol, &[], Some(certificates.acceptor(alpn, mutual))).await
 }
 
 #[tokio::test]
@@ -307,7 +248,7 @@ async fn tls_trusts_the_named_authority_only_and_shows_the_client_certificate() 
                            ca: &str,
                            client: Option<&str>,
                            works: bool| {
-            let collector = certificates.collector(protocol, mutual).await;
+            let collector = secured(&certificates, protocol, mutual).await;
             let address = format!("https://{host}:{}", collector.address.port());
             let client = client.map(|name| ClientIdentity {
                 certificate: certificates.path(&format!("{name}.pem")),

@@ -1,0 +1,302 @@
+//! Against a real HTTP server, with and without TLS: one that answers, and those that do not.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+use super::super::bell::{self, Bell, Heard};
+use super::*;
+use crate::cluster::{Cluster, Config, ContainerId, PodUid, Whose};
+use crate::export::sender::certificates::Certificates;
+
+/// What the server does with a request.
+enum Answer {
+    /// This, at once.
+    Now(u16, String),
+    /// Lines, as they come.
+    Lines(mpsc::UnboundedReceiver<String>),
+    /// Nothing, ever.
+    Hang,
+}
+
+/// A server that answers as told, in that order, and then not any more.
+#[derive(Clone, Default)]
+struct Fake {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Fake {
+    fn says(&self, answer: Answer) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+
+    async fn listen(&self, tls: Option<TlsAcceptor>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let fake = self.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (fake, tls) = (fake.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => fake.serve(stream).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                fake.serve(stream).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let service = service_fn(move |request| self.clone().answer(request));
+        // A connection that the client gave up is no fault of the test.
+        let http = hyper::server::conn::http1::Builder::new();
+        let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
+        self.asked.lock().unwrap().push(request.uri().to_string());
+        let answer = self.answers.lock().unwrap().pop_front();
+        let (status, lines) = match answer.unwrap_or(Answer::Hang) {
+            Answer::Now(status, text) => {
+                let (send, lines) = mpsc::unbounded_channel();
+                send.send(text).unwrap();
+                (status, lines)
+            }
+            Answer::Lines(lines) => (200, lines),
+            Answer::Hang => std::future::pending().await,
+        };
+        let frames = futures_util::stream::unfold(lines, |mut lines| async move {
+            let line = lines.recv().await?;
+            Some((Ok(Frame::data(Bytes::from(line))), lines))
+        });
+        let builder = Response::builder().status(status).header("content-type", "application/json");
+        Ok(builder.body(StreamBody::new(Box::pin(frames))).unwrap())
+    }
+}
+
+fn pod(uid: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name, "namespace": "shop", "uid": uid, "resourceVersion": "7",
+            "labels": {"pod-template-hash": "6d4", "app": "cart"},
+            "ownerReferences": [
+                {"apiVersion": "example.com/v1", "kind": "Job", "name": "odd", "uid": "o0"},
+                {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "cart-6d4", "uid": "o1", "controller": true},
+            ],
+        },
+        "spec": {
+            "nodeName": "n1",
+            "containers": [{"name": "web", "image": "here:5000/cart:1.2"}],
+            "initContainers": [{"name": "init", "image": "here/init"}],
+        },
+        "status": {
+            "startTime": "2026-01-02T03:04:05Z",
+            "containerStatuses": [{
+                "name": "web", "image": "sha256:1f", "imageID": "", "ready": true, "restartCount": 3,
+                "containerID": "containerd://c2",
+                "lastState": {"terminated": {"exitCode": 1, "containerID": "containerd://c1"}},
+            }],
+            "initContainerStatuses": [{
+                "name": "init", "image": "here/init:3", "imageID": "", "ready": true, "restartCount": 0,
+                "containerID": "containerd://c0",
+            }],
+            "ephemeralContainerStatuses": [{
+                "name": "debug", "image": "here/sh:9", "imageID": "", "ready": false, "restartCount": 0,
+            }],
+        },
+    })
+}
+
+fn list(pods: &[Value]) -> Answer {
+    let list = json!({
+        "apiVersion": "v1", "kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": pods,
+    });
+    Answer::Now(200, list.to_string())
+}
+
+fn line(kind: &str, object: &Value) -> String {
+    format!("{}\n", json!({"type": kind, "object": object}))
+}
+
+fn config_of(scheme: &str, address: SocketAddr) -> kube::Config {
+    kube::Config::new(format!("{scheme}://{address}").parse().unwrap())
+}
+
+fn told_of(news: &News) -> String {
+    let names = |pods: &[crate::cluster::Pod]| {
+        pods.iter().map(|pod| pod.name.to_string()).collect::<Vec<_>>().join(",")
+    };
+    match news {
+        News::All(source, pods, containers) => {
+            format!("{source:?} has {} and {} containers", names(pods), containers.len())
+        }
+        News::Pod(_, pod, containers) => format!("{} with {}", pod.name, containers.len()),
+        News::Gone(_, uid) => format!("{} is gone", uid.0),
+        News::Away(_, why) => format!("away: {why}"),
+    }
+}
+
+/// What comes of following until something is wrong.
+async fn followed(config: kube::Config) -> (Vec<String>, String) {
+    let mut news = Vec::new();
+    let patience = Duration::from_millis(500);
+    let chosen = Chosen::default();
+    let why = follow(config, "n1", &chosen, patience, |said| news.push(told_of(&said))).await;
+    (news, why)
+}
+
+#[tokio::test]
+async fn the_pods_of_one_node_are_listed_and_followed() {
+    let fake = Fake::default();
+    fake.says(list(&[pod("u1", "cart-6d4-a")]));
+    let (send, lines) = mpsc::unbounded_channel();
+    let mut mirror = pod("u9", "etcd-n1");
+    mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "3f4e"});
+    send.send(line("ADDED", &pod("u2", "cart-6d4-b"))).unwrap();
+    send.send(line("MODIFIED", &pod("u1", "cart-6d4-a"))).unwrap();
+    send.send(line("DELETED", &mirror)).unwrap();
+    let expired = json!({"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old"});
+    send.send(line("ERROR", &expired)).unwrap();
+    fake.says(Answer::Lines(lines));
+    let address = fake.listen(None).await;
+    let (news, why) = followed(config_of("http", address)).await;
+    let expect = [
+        "Server has cart-6d4-a and 3 containers",
+        "cart-6d4-b with 3",
+        "cart-6d4-a with 3",
+        "3f4e is gone",
+    ];
+    assert_eq!(news, expect);
+    assert!(why.contains("too old"), "{why}");
+    let asked = fake.asked.lock().unwrap();
+    assert!(asked.iter().all(|uri| uri.starts_with("/api/v1/pods?")), "{asked:?}");
+    assert!(asked.iter().all(|uri| uri.contains("fieldSelector=spec.nodeName%3Dn1")), "{asked:?}");
+    assert!(asked[0].contains("resourceVersion=0") && asked[1].contains("watch=true"), "{asked:?}");
+}
+
+#[test]
+fn objects_are_facts() {
+    let pod = serde_json::from_value(pod("u1", "cart-6d4-a")).unwrap();
+    let (pod, containers) = fact::facts(&pod, &Chosen::default()).unwrap();
+    let sources = vec![Source::Server];
+    let mut cluster = Cluster::new(Config { sources, ..Config::default() });
+    cluster.learn(News::All(Source::Server, vec![pod], containers));
+    let mut check = |id: &str, expect: &str| {
+        let whose = Whose::Container(ContainerId::new(id), PodUid::new("u1"));
+        cluster.meet(&whose);
+        let sheet = cluster.sheet(&whose).unwrap();
+        let all = sheet.attributes.iter().map(|(key, value)| format!("{}={value:?}", key.0));
+        let all = all.collect::<Vec<_>>().join(" ");
+        for part in expect.split(' ') {
+            assert!(all.contains(part), "{part} of {id}: {all}");
+        }
+        assert_eq!(sheet.name.as_deref(), Some("cart"));
+    };
+    let of_pod =
+        "k8s.pod.start_time=Text(\"2026-01-02T03:04:05Z\") k8s.replicaset.uid=Text(\"o1\")";
+    check("c2", &format!("{of_pod} k8s.deployment.name=Text(\"cart\") restart_count=Int(3)"));
+    check("c1", "k8s.container.name=Text(\"web\") restart_count=Int(2) tags=List([\"1.2\"])");
+    check(
+        "c0",
+        "k8s.container.name=Text(\"init\") restart_count=Int(0) image.name=Text(\"here/init\")",
+    );
+    // No whole pod is no fact.
+    assert_eq!(fact::facts(&Pod::default(), &Chosen::default()), None);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_a_reason() {
+    let check = |answer: Answer, expect: &'static str| async move {
+        let fake = Fake::default();
+        fake.says(answer);
+        let address = fake.listen(None).await;
+        let (news, why) = followed(config_of("http", address)).await;
+        assert_eq!(news, [""; 0]);
+        assert!(why.contains(expect), "{expect}: {why} {:?}", fake.asked.lock().unwrap());
+    };
+    let forbidden = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "pods is forbidden"});
+    check(Answer::Now(403, forbidden.to_string()), "pods is forbidden").await;
+    check(Answer::Now(401, "who are you?".to_owned()), "who are you?").await;
+    check(Answer::Now(200, "{\"items\": 7}".to_owned()), "deserializ").await;
+    check(Answer::Now(500, String::new()), "500").await;
+    check(Answer::Hang, "no list of pods within 500ms").await;
+    // A port that was free a moment ago may be another test's by now.
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+    let (_, why) = followed(config_of("http", nobody)).await;
+    assert!(why.contains("refused"), "{why}");
+}
+
+#[tokio::test]
+async fn only_the_named_authority_is_trusted() {
+    let Some(certificates) = Certificates::make() else { return };
+    let fake = Fake::default();
+    fake.says(list(&[pod("u1", "cart-6d4-a")]));
+    fake.says(Answer::Now(500, String::new()));
+    let address = fake.listen(Some(certificates.acceptor(&[], false))).await;
+    let with = |name: &str| {
+        let mut config = config_of("https", address);
+        config.root_cert_file = Some(certificates.path(name));
+        config
+    };
+    let (news, why) = followed(with("other.pem")).await;
+    assert_eq!(news, [""; 0]);
+    assert!(why.contains("certificate"), "{why}");
+    let (news, _) = followed(with("ca.pem")).await;
+    assert_eq!(news, ["Server has cart-6d4-a and 3 containers"]);
+}
+
+fn next(bell: &Bell<Ask>) -> String {
+    loop {
+        match bell.wait(None, Duration::from_secs(20)).unwrap() {
+            Heard::Asked(Ask::Cluster(news)) => return told_of(&news),
+            Heard::Nothing => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn it_is_asked_again_until_it_answers() {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let fake = Fake::default();
+    fake.says(Answer::Now(503, "starting".to_owned()));
+    fake.says(list(&[pod("u1", "cart-6d4-a")]));
+    let address = threads.block_on(fake.listen(None));
+    let (ringer, bell) = bell::hang().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let config = move || async move { Ok(config_of("http", address)) };
+    let watching =
+        threads.spawn(super::watch(config, "n1".to_owned(), Chosen::default(), ringer, stopped));
+    let away = next(&bell);
+    assert!(away.starts_with("away: ") && away.contains("starting"), "{away}");
+    let listed = next(&bell);
+    let asked = fake.asked.lock().unwrap().clone();
+    assert_eq!(listed, "Server has cart-6d4-a and 3 containers", "{away} {asked:?}");
+    stop.send_replace(true);
+    threads.block_on(watching).unwrap();
+}
