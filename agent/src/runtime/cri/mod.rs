@@ -35,7 +35,7 @@ const REFRESH: Duration = Duration::from_mins(1);
 /// Between two lists while somebody waits: at first, and at most.
 const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(4);
-/// Before a runtime that did not answer is asked again: at first, and at most.
+/// Before a runtime that did not answer is asked again: at first and while somebody waits, and at most.
 const AWAY: Duration = Duration::from_secs(1);
 const LONG_AWAY: Duration = Duration::from_secs(30);
 /// Images that are asked for by name after one list.
@@ -93,7 +93,9 @@ pub(super) async fn watch(
                     }
                     let wait = away.map_or(AWAY, |(_, wait)| (wait * 2).min(LONG_AWAY));
                     away = Some((why, wait));
-                    sleep(wait).await;
+                    // What begins in a pod shows that it may be back, and does not wait for long.
+                    sleep(AWAY).await;
+                    let _ = timeout(wait.saturating_sub(AWAY), asked.notified()).await;
                 }
             }
         }

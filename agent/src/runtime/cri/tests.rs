@@ -334,3 +334,24 @@ fn it_is_asked_when_somebody_waits_and_when_it_is_back() {
     stop.send_replace(true);
     threads.block_on(watching).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_away_is_asked_less_and_less_but_at_once_for_who_waits() {
+    let (ringer, _bell) = bell::hang().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let (asked, tried) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+    let find = {
+        let (begun, tried) = (Instant::now(), Arc::clone(&tried));
+        move || {
+            tried.lock().unwrap().push(begun.elapsed().as_secs());
+            Err("no socket".to_owned())
+        }
+    };
+    tokio::spawn(watch(find, Chosen::default(), Arc::clone(&asked), ringer, stopped));
+    sleep(Duration::from_secs(70)).await;
+    for _ in 0..3 {
+        asked.notify_one();
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(*tried.lock().unwrap(), [0, 1, 3, 7, 15, 31, 61, 70, 71, 72]);
+}
