@@ -75,9 +75,11 @@ impl Machine {
         let serial = |path: &Path| format!("file:{}", path.display());
         let mut command = Command::new(PROGRAM);
         command
+            // One thread emulates both processors: with two, one may go on with code that the other has just rewritten
+            // (a limit on a control group switches a branch in the scheduler), which ends the guest now and then.
             .args([
                 "-accel",
-                "tcg,thread=multi",
+                "tcg,thread=single",
                 "-machine",
                 "pc",
                 "-cpu",
