@@ -2,9 +2,9 @@
 //!
 //! Only for what is carried to other hosts (`hosts`): the trace that a call belongs to must be known when
 //! its first byte leaves. A request is in the hand of the thread that read its first bytes until the first bytes
-//! of its answer are written by whichever thread, or its connection ends. A thread that has had two in hand at once, as an
-//! event loop may, has none that counts before it has let go of all: what it sends then begins a trace of its
-//! own.
+//! of its answer are written by whichever thread, or its connection ends. A thread that has had two in hand at once
+//! has none that counts before it has let go of all, and one that does not wait for what it reads, as an event loop or
+//! the threads of Go, has none at all: what it sends then begins a trace of its own.
 
 use agent_common::settings::ABSENT;
 use aya_ebpf::{
@@ -110,6 +110,10 @@ fn take(conn: &mut Conn) {
                 return;
             }
         }
+    }
+    if conn.call.waits == 0 {
+        conn.carry.thread = 0;
+        return;
     }
     let hand = Hand { trace: [a, b, c, d], conn: conn.pair.conn, born, open: 1, mixed: 0 };
     let _ = HANDS.insert(thread, hand, 0);
