@@ -161,6 +161,8 @@ fn witnessed(text: &str, q: f64) -> Option<(f64, f64)> {
 #[test]
 fn waits_beside_a_neighbour_are_those_the_kernel_counts() -> anyhow::Result<()> {
     let agent = Agent::start_with(&[], &[RULES])?;
+    // The first round is over: what a later one finds on its way from program to program is told of each of them.
+    agent.metrics()?;
     let mut neighbour = Command::new("stress-ng");
     neighbour.args(["--cpu", "1", "--taskset", "1", "--timeout", "20"]);
     let _neighbour = Load::start(&mut neighbour)?;
