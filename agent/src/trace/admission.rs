@@ -192,21 +192,25 @@ mod tests {
     #[test]
     fn who_was_there_while_others_are_looked_at_is_known_to_be() {
         let ids = Ids::new([1, 2, 3, 4]);
-        let chance = |period| ids.number(period);
         for halves in [1, 3, 6] {
             let mut admission = Admission::new(1);
             (admission.halves, admission.lately) = (Halves(halves), [halves; LATELY]);
             let looked_at = |at: u64| {
-                let begins = chance(at >> PERIOD) & ((1 << PERIOD) - 1);
-                at.wrapping_sub(begins) & ((1 << PERIOD) - 1) < 1 << (PERIOD - u32::from(halves))
+                let begins = ids.number(at >> PERIOD) & WITHIN;
+                at.wrapping_sub(begins) & WITHIN < 1 << (PERIOD - u32::from(halves))
             };
             for n in 0..400_u64 {
                 let begun = ids.number(n) & ((1 << (PERIOD + 3)) - 1);
                 let ended = begun + (ids.number(n + 1000) & ((1 << (21 + n % 9)) - 1));
                 let steps = 512;
                 let was = (0..=steps).any(|step| looked_at(begun + (ended - begun) / steps * step));
-                let found = admission.touches(Timestamp(begun), Timestamp(ended), &ids);
+                admission.step = begun >> STEP;
+                let found = admission.touches_any(Timestamp(begun), Timestamp(ended), &ids);
                 assert!(found || !was, "{halves}: {begun} to {ended}");
+                // Within a step one look is enough.
+                admission.begins(begun >> PERIOD, &ids);
+                let at_once = admission.touches(Timestamp(begun), Timestamp(ended), &ids);
+                assert_eq!(at_once, found, "{halves}: {begun} to {ended}");
                 let long = ended - begun > 1 << (PERIOD - 4);
                 assert!(was || !found || long || near(&looked_at, begun, ended), "{begun} {ended}");
             }

@@ -45,7 +45,8 @@ impl Workers {
         holds.retain(|other| has(*other));
         let shared = !holds.is_empty();
         holds.push(id);
-        if matches!(by, Worker::Goroutine(_)) && (self.goes_back(by, conn) || shared) {
+        let goroutine = matches!(by, Worker::Goroutine(_));
+        if goroutine && (self.goes_back(by, conn) || shared) && self.loops.len() < LOOPS {
             self.loops.insert(by);
         }
         shared
