@@ -21,6 +21,13 @@ pub struct Machine {
 impl Machine {
     /// Reads the facts below `root`.
     pub fn read(root: &HostRoot) -> Self {
+        // Those of the first process are the host's, wherever the agent is.
+        const ID: &[&str] =
+            &["/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/1/root/etc/machine-id"];
+        // In a pod /proc/sys tells the pod's own name, the host's files do not.
+        const NAME: &[&str] =
+            &["/etc/hostname", "/proc/1/root/etc/hostname", "/proc/sys/kernel/hostname"];
+
         let line = |paths: &[&str]| {
             paths
                 .iter()
@@ -29,7 +36,7 @@ impl Machine {
                 .find(|line| !line.is_empty())
                 .unwrap_or_default()
         };
-        let id = line(&["/etc/machine-id", "/var/lib/dbus/machine-id"]);
+        let id = line(ID);
         Self {
             // A fresh image says "uninitialized".
             id: if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -37,8 +44,7 @@ impl Machine {
             } else {
                 String::new()
             },
-            // In a pod /proc/sys tells the pod's own name, the host's file does not.
-            name: line(&["/etc/hostname", "/proc/sys/kernel/hostname"]),
+            name: line(NAME),
             arch: arch(std::env::consts::ARCH).to_owned(),
             kernel: line(&["/proc/sys/kernel/osrelease"]),
             boot: line(&["/proc/sys/kernel/random/boot_id"]),
@@ -81,6 +87,13 @@ mod tests {
         assert_eq!(machine.name, "node-7");
         assert_eq!(machine.kernel, "6.12.1");
         assert_eq!(machine.boot, "");
+        let pod = HostRoot::new(dir.path().join("pod"));
+        put("pod/proc/sys/kernel/hostname", "steth-x7k2p\n");
+        assert_eq!(Machine::read(&pod).name, "steth-x7k2p");
+        put("pod/proc/1/root/etc/hostname", "node-7\n");
+        put("pod/proc/1/root/etc/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n");
+        let machine = Machine::read(&pod);
+        assert_eq!((machine.name.as_str(), machine.id.len()), ("node-7", 32));
         assert_eq!(arch("x86_64"), "amd64");
         assert_eq!(arch("aarch64"), "arm64");
     }

@@ -42,18 +42,48 @@ pub struct Content {
 #[derive(Clone, Debug)]
 pub struct HostRoot {
     root: PathBuf,
+    /// Where its `/proc` is, if not below `root`.
+    proc: Option<PathBuf>,
 }
 
 impl HostRoot {
     /// The host below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), proc: None }
+    }
+
+    /// The same, with the agent's own `/proc` where only a `/sys` is found: in a pod that shares the host's process
+    /// ids it shows all of the host's processes, and nothing need be mounted for it.
+    pub fn find(root: impl Into<PathBuf>) -> Self {
+        Self::found(root, Path::new("/proc"))
+    }
+
+    fn found(root: impl Into<PathBuf>, own: &Path) -> Self {
+        let host = Self::new(root);
+        let is_own = !host.has_processes() && host.root.join("sys/kernel").exists();
+        Self { proc: is_own.then(|| own.to_owned()), ..host }
+    }
+
+    /// Whether its `/proc` is one: an empty directory is not.
+    pub fn has_processes(&self) -> bool {
+        self.path("proc/self/status").exists() || self.path("proc/1").exists()
     }
 
     /// The path of what the host calls `inside` (with or without a leading slash).
     pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         let inside = inside.as_ref();
-        self.root.join(inside.strip_prefix("/").unwrap_or(inside))
+        let inside = inside.strip_prefix("/").unwrap_or(inside);
+        match (&self.proc, inside.strip_prefix("proc")) {
+            (Some(proc), Ok(rest)) => proc.join(rest),
+            _ => self.root.join(inside),
+        }
+    }
+
+    /// The path of what the host's first process calls `inside`, which needs no mount but `CAP_SYS_PTRACE`, if that
+    /// process is not the agent's user's. An absolute link in it leads to the agent's own files.
+    pub fn path_of_first(&self, inside: impl AsRef<Path>) -> PathBuf {
+        let inside = inside.as_ref();
+        self.path("proc/1/root").join(inside.strip_prefix("/").unwrap_or(inside))
     }
 
     /// The first `limit` bytes of a file.
@@ -126,5 +156,29 @@ mod tests {
         assert_eq!(root.read("/none", 10), Err(Unread::Vanished));
         assert_eq!(root.read("/", 10), Err(Unread::Failed));
         assert_eq!(root.link("/long"), Err(Unread::Failed));
+    }
+
+    #[test]
+    fn the_agents_own_processes_stand_in_where_only_the_rest_of_a_host_is_mounted() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        let put = |path: &str| std::fs::create_dir_all(at(path)).unwrap();
+        let check = |expect: &str, first: &str| {
+            let host = HostRoot::found(at("host"), &at("own"));
+            assert_eq!(host.path("/proc/7/stat"), at(expect).join("7/stat"));
+            assert_eq!(host.path("proc"), at(expect).join(""));
+            assert_eq!(host.path("/sys/kernel"), at("host/sys/kernel"));
+            assert_eq!(host.path("/process"), at("host/process"));
+            assert_eq!(host.path_of_first("/etc/x"), at(first));
+        };
+        // Nothing is there that is a host's: what is missing is to be told by its own name.
+        check("host/proc", "host/proc/1/root/etc/x");
+        put("host/sys/kernel");
+        check("own", "own/1/root/etc/x");
+        // A directory that nothing is mounted on.
+        put("host/proc");
+        check("own", "own/1/root/etc/x");
+        put("host/proc/1");
+        check("host/proc", "host/proc/1/root/etc/x");
     }
 }

@@ -42,7 +42,7 @@ fn grant(why: &str) -> Option<&'static str> {
 /// What one round of USE finds on this host, family by family.
 pub fn usage(config: &Config) -> Vec<Probe> {
     let families = Families::from(config);
-    let root = HostRoot::new(&config.host.root);
+    let root = HostRoot::find(&config.host.root);
     let reading = Collector::new(root, Box::new(NoTables), families).round();
     let found = reading.families.iter();
     rows(found.map(|found| (found.family, &found.outcome, found.sink.missing())))

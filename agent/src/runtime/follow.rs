@@ -46,7 +46,7 @@ pub fn follow(
     options.families = wanted.collect();
     start::ask_for_spans(&mut options, config);
     let kernel = start::load(&options)?;
-    let root = HostRoot::new(&config.host.root);
+    let root = HostRoot::find(&config.host.root);
     let machine = Machine::read(&root);
     let trace = start::looked_at(config, config.trace(start::seed(), UNTAKEN));
     let facts = Box::new(Processes::new(root));

@@ -51,7 +51,7 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let path = if wanted.anonymous { part(wanted.file) } else { wanted.file.to_owned() };
     let file = create(&path)?;
 
-    let root = HostRoot::new(&loaded.config.host.root);
+    let root = HostRoot::find(&loaded.config.host.root);
     let machine = Machine::read(&root);
     let anchor = clock::anchor();
     let notes = Notes::default();

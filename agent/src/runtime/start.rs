@@ -88,12 +88,13 @@ pub fn options(cli: &Cli, loaded: &Loaded, export: &export::config::Config) -> k
 /// Looks whether there is a host below its root: without its `/proc`, every service would be nameless.
 pub fn find_host(config: &crate::config::Config) -> anyhow::Result<()> {
     let root = &config.host.root;
-    if root.join("proc/self/status").exists() || root.join("proc/1").exists() {
+    if HostRoot::find(root).has_processes() {
         return Ok(());
     }
     anyhow::bail!(
         "there is no host at {root}: {} is no /proc of it. `host.root` (--root) names the directory that \
-         the host's /proc and /sys are mounted under; leave it out to watch from the host itself",
+         the host's /proc and /sys are mounted under (/sys alone in a pod with hostPID); leave it out to \
+         watch from the host itself",
         root.join("proc").display(),
         root = root.display()
     )
@@ -212,7 +213,7 @@ async fn serve(
     ring: Ring,
 ) -> anyhow::Result<()> {
     let config = &loaded.config;
-    let root = HostRoot::new(&config.host.root);
+    let root = HostRoot::find(&config.host.root);
     let machine = Machine::read(&root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));

@@ -189,7 +189,10 @@ impl Probe for Filesystem {
             into.lacks("file systems", Reason::Failed(why.into()));
         }
         for mount in mounts.iter().take(MOST) {
-            let Some(space) = (self.ask)(&host.path(&mount.point), mount.device) else { continue };
+            // The mounts are those of the first process, and in a pod the agent has none of them.
+            let places = [host.path_of_first(&mount.point), host.path(&mount.point)];
+            let mut spaces = places.iter().filter_map(|place| (self.ask)(place, mount.device));
+            let Some(space) = spaces.next() else { continue };
             let known = self.known.entry(mount.device).or_insert_with(|| Known::of(mount));
             if known.mount != *mount {
                 let gave_up =
@@ -254,6 +257,25 @@ mod tests {
             Some(Space { limit: 100, used: 70, free: 20, reserved: 10, inodes: 5, inodes_free: 2 })
         };
         Filesystem { ask, ..Filesystem::default() }
+    }
+
+    #[test]
+    fn the_first_process_sees_what_the_agent_does_not() {
+        let host = Host::new(&[("/proc/1/mountinfo", MOUNTS)]);
+        let count = |ask| {
+            let mut probe = Filesystem { ask, ..Filesystem::default() };
+            let (lines, _, _) = told(&mut probe, &host.root());
+            lines.iter().filter(|line| line.contains("filesystem.limit{")).count()
+        };
+        let first = count(|path, _| {
+            let is_first = path.to_string_lossy().contains("/proc/1/root/");
+            is_first.then_some(Space { limit: 1, ..Space::default() })
+        });
+        let own = count(|path, _| {
+            let is_first = path.to_string_lossy().contains("/proc/1/root/");
+            (!is_first).then_some(Space { limit: 1, ..Space::default() })
+        });
+        assert_eq!((first, own, count(|_, _| None)), (4, 4, 0));
     }
 
     #[test]

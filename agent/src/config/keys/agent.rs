@@ -59,7 +59,7 @@ impl Default for Agent {
 #[serde(default, deny_unknown_fields)]
 pub struct Host {
     /// Directory under which the host's `/proc` and `/sys` are found: `/host` in a container that
-    /// mounts them there.
+    /// mounts them there. `/sys` alone does where the container has the host's process ids.
     pub root: PathBuf,
 }
 
