@@ -119,7 +119,7 @@ fn what_is_deployed_grants_just_these() -> anyhow::Result<()> {
         let granted = line.to_lowercase().replace("cap_", "").replace(' ', ",");
         assert_eq!(granted, ALL, "{key}");
     }
-    let manifest = std::fs::read_to_string(deploy.join("daemonset.yaml"))?;
+    let manifest = std::fs::read_to_string(deploy.join("kubernetes/steth.yaml"))?;
     let added = manifest.split("add:").nth(1).context("no capabilities are added")?;
     let added: Vec<String> = added
         .lines()

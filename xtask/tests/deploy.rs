@@ -29,7 +29,8 @@ fn unit(key: &str) -> Vec<String> {
 }
 
 fn daemonset() -> Value {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text("daemonset.yaml")).unwrap();
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&text("kubernetes/steth.yaml")).unwrap();
     let mut sets = documents.into_iter().filter(|document| document["kind"] == "DaemonSet");
     let set = sets.next().unwrap();
     assert!(sets.next().is_none(), "one DaemonSet");
@@ -84,10 +85,15 @@ fn the_daemonset_sees_the_host_and_writes_nothing() {
     let mounted: BTreeSet<String> = mounts.iter().map(name).collect();
     let volumes: BTreeSet<String> = pod["volumes"].as_array().unwrap().iter().map(name).collect();
     assert_eq!(mounted, volumes);
-    assert_eq!(
-        set["spec"]["selector"]["matchLabels"],
-        set["spec"]["template"]["metadata"]["labels"]
-    );
+    // Two things of the host and no more; its processes are seen by `hostPID`.
+    let volumes = pod["volumes"].as_array().unwrap().iter();
+    let paths: Vec<_> = volumes.map(|volume| volume["hostPath"]["path"].as_str()).collect();
+    assert_eq!(paths, [Some("/sys"), Some("/run/containerd")]);
+    let update = &set["spec"]["updateStrategy"]["rollingUpdate"];
+    assert_eq!(update["maxSurge"], 0, "two agents on a node count twice");
+    let selected = set["spec"]["selector"]["matchLabels"].as_object().unwrap();
+    let labels = &set["spec"]["template"]["metadata"]["labels"];
+    assert!(selected.iter().all(|(name, value)| labels[name] == *value));
     assert_eq!(container["ports"][0]["containerPort"], 9464);
 }
 

@@ -1,0 +1,247 @@
+//! The chart, as Helm reads it: sound, refused where it is filled in wrong, and the same as the plain manifests.
+//!
+//! `STETH_HELM` names the Helm; without one, what needs it is left out, which in CI is an error.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's own functions; what is not there fails the test"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Values that stand beside this file, each with what the chart makes of them.
+const SETS: [&str; 3] = ["api-off", "host-network", "everything"];
+/// The cluster that is rendered for: the oldest that the chart is for.
+const CLUSTER: &str = "1.30.0";
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart").join(name)
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Helm with these words and the chart; none if there is no Helm and need not be.
+fn helm(words: &[&str]) -> Option<Output> {
+    let Some(path) = std::env::var_os("STETH_HELM").filter(|path| !path.is_empty()) else {
+        assert!(std::env::var_os("CI").is_none(), "Helm is missing: STETH_HELM names it");
+        eprintln!("left out: Helm is missing; STETH_HELM names it");
+        return None;
+    };
+    // Whatever the user's own Helm knows does not count.
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(path);
+    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        command.env(name, home.path());
+    }
+    command.args(words).args(["--kube-version", CLUSTER]).env_remove("KUBECONFIG");
+    Some(command.output().unwrap())
+}
+
+/// What Helm makes of the chart with more words; its complaint if it refuses.
+fn rendered(more: &[&str]) -> Option<Result<String, String>> {
+    let chart = deploy().join("helm/steth");
+    let mut words = vec!["template", "steth", chart.to_str().unwrap(), "--namespace", "steth"];
+    words.extend_from_slice(more);
+    let Output { status, stdout, stderr } = helm(&words)?;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Some(if status.success() { Ok(text(stdout)) } else { Err(text(stderr)) })
+}
+
+fn values(set: &str) -> String {
+    golden(&format!("{set}.values.yaml")).to_str().unwrap().to_owned()
+}
+
+/// Compares with a file, or rewrites it when asked to.
+fn check(path: &Path, made: &str) {
+    if std::env::var_os("STETH_BLESS").is_some() {
+        std::fs::write(path, made).unwrap();
+    }
+    let path = path.display();
+    assert!(text(Path::new(&path.to_string())) == made, "{path} is stale: `cargo xtask bless`");
+}
+
+fn documents(yaml: &str) -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    all.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+fn kinds(documents: &[Value]) -> Vec<&str> {
+    documents.iter().map(|document| document["kind"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn helm_finds_nothing_to_say_against_it() {
+    let chart = deploy().join("helm/steth");
+    for set in SETS {
+        let words = ["lint", "--strict", chart.to_str().unwrap(), "--values", &values(set)];
+        let Some(Output { status, stdout, .. }) = helm(&words) else { return };
+        assert!(status.success(), "{set}: {}", String::from_utf8_lossy(&stdout));
+    }
+}
+
+#[test]
+fn the_plain_manifests_are_what_the_chart_makes_by_default() {
+    let Some(made) = rendered(&[]) else { return };
+    check(&deploy().join("kubernetes/steth.yaml"), &made.unwrap());
+}
+
+#[test]
+fn values_make_what_they_made_before() {
+    for set in SETS {
+        let Some(made) = rendered(&["--values", &values(set)]) else { return };
+        check(&golden(&format!("{set}.yaml")), &made.unwrap());
+    }
+}
+
+#[test]
+fn what_is_filled_in_wrong_is_refused_with_its_place() {
+    let cases = [
+        ("config.metrics.intervl=5s", "at '/config/metrics': additional properties 'intervl'"),
+        ("config.metrics.interval=often", "at '/config/metrics/interval': 'often' does not match"),
+        ("config.host.root=/x", "config.host.root: leave it out"),
+        ("config.prometheus.listen=0.0.0.0:1", "config.prometheus.listen: leave it out"),
+        ("hostNetwork=yes", "at '/hostNetwork': got string, want boolean"),
+        ("updateStrategy=Recreate", "additional properties 'updateStrategy' not allowed"),
+        ("maxUnavailable=0", "at '/maxUnavailable'"),
+        ("prometheus.port=80", "at '/prometheus/port'"),
+        ("otlp.endpoint=collector:4317", "at '/otlp/endpoint'"),
+        ("clusterName=a=b", "at '/clusterName'"),
+        ("runtime.path=run", "at '/runtime/path'"),
+        ("extraCapabilities={ALL}", "at '/extraCapabilities/0': value must be one of"),
+        ("seccompProfile.type=Localhost", "missing property 'localhostProfile'"),
+        ("podMonitor.enabled=true,hostNetwork=true", "podMonitor.enabled: with hostNetwork"),
+        (
+            "podMonitor.enabled=true,config.prometheus.enabled=false",
+            "podMonitor.enabled: there is nothing to scrape",
+        ),
+    ];
+    for (set, expect) in cases {
+        let Some(made) = rendered(&["--set", set]) else { return };
+        let told = made.expect_err(set);
+        assert!(told.contains(expect), "{set}: {told}");
+    }
+}
+
+#[test]
+fn no_token_and_no_role_where_the_api_server_is_not_asked() {
+    let made = text(&golden("api-off.yaml"));
+    let documents = documents(&made);
+    assert_eq!(kinds(&documents), ["DaemonSet"]);
+    let pod = &documents[0]["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["serviceAccountName"], Value::Null);
+    assert_eq!(pod["volumes"].as_array().unwrap().len(), 1);
+    assert_eq!(pod["volumes"][0]["hostPath"]["path"], "/sys");
+}
+
+#[test]
+fn on_the_nodes_network_nothing_listens_for_others() {
+    let made = text(&golden("host-network.yaml"));
+    let documents = documents(&made);
+    let set = documents.iter().find(|document| document["kind"] == "DaemonSet").unwrap();
+    let pod = &set["spec"]["template"]["spec"];
+    assert_eq!(pod["hostNetwork"], true);
+    let container = &pod["containers"][0];
+    let listens = "OTEL_EXPORTER_PROMETHEUS_HOST";
+    let variables = container["env"].as_array().unwrap();
+    let host = variables.iter().find(|variable| variable["name"] == listens).unwrap();
+    assert_eq!(host["value"], "127.0.0.1");
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["host"], "127.0.0.1");
+    }
+}
+
+#[test]
+fn the_schema_knows_the_agents_configuration() {
+    let path = deploy().join("helm/steth/values.schema.json");
+    let mut schema: Value = serde_json::from_str(&text(&path)).unwrap();
+    let reference = text(&deploy().join("reference/config.schema.json"));
+    let mut config: Value = serde_json::from_str(&reference).unwrap();
+    config.as_object_mut().unwrap().remove("$schema");
+    schema["properties"]["config"] = config;
+    check(&path, &(serde_json::to_string_pretty(&schema).unwrap() + "\n"));
+}
+
+#[test]
+fn every_value_is_known_to_the_schema() {
+    let schema = text(&deploy().join("helm/steth/values.schema.json"));
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let values = documents(&text(&deploy().join("helm/steth/values.yaml")));
+    let names = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    let mut known = names(&schema["properties"]);
+    // Of Helm itself.
+    known.remove("global");
+    assert_eq!(names(&values[0]), known);
+}
+
+#[test]
+fn chart_and_agent_are_of_one_version() {
+    let chart = documents(&text(&deploy().join("helm/steth/Chart.yaml")));
+    assert_eq!(chart[0]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart[0]["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+/// The words of an expression that are names, with what stands in braces behind them.
+fn names(expression: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    expression.split(|c| !is_part(c)).map(str::to_owned).collect()
+}
+
+#[test]
+fn alerts_are_about_metrics_that_there_are() {
+    let made = text(&golden("everything.yaml"));
+    let documents = documents(&made);
+    let rule = documents.iter().find(|document| document["kind"] == "PrometheusRule").unwrap();
+    let reference = text(&deploy().join("reference/metrics.md"));
+    let between = |line: &str| -> Vec<String> {
+        line.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let mut metrics: Vec<(String, Vec<String>)> = Vec::new();
+    for line in reference.lines() {
+        if line.starts_with("- Prometheus:") {
+            metrics.push((between(line)[0].clone(), Vec::new()));
+        } else if line.starts_with("- Attributes:") {
+            let labels = between(line).into_iter().map(|label| label.replace('.', "_"));
+            metrics.last_mut().unwrap().1.extend(labels);
+        }
+    }
+    // What scraping adds.
+    let scraped = ["node", "job"];
+    let rules = rule["spec"]["groups"][0]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), 4);
+    for rule in rules {
+        let expression = rule["expr"].as_str().unwrap();
+        let words = names(expression);
+        let used: Vec<_> = metrics
+            .iter()
+            .filter(|(name, _)| words.contains(name) || words.contains(&format!("{name}_count")))
+            .collect();
+        assert!(!used.is_empty(), "{expression}: of no metric in deploy/reference/metrics.md");
+        let known = |word: &str| {
+            let functions = ["sum", "by", "rate", "some", "count", ""];
+            functions.contains(&word)
+                || scraped.contains(&word)
+                || word.starts_with(|c: char| c.is_ascii_digit())
+                || used.iter().any(|(name, labels)| {
+                    word == name
+                        || word == format!("{name}_count")
+                        || labels.iter().any(|label| label == word)
+                })
+        };
+        let strange: Vec<_> = words.iter().filter(|word| !known(word)).collect();
+        assert!(strange.is_empty(), "{expression}: {strange:?}");
+    }
+}
