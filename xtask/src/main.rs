@@ -3,6 +3,7 @@
 //! Every verb installs what it lacks, says in one line what it does and why, and does no work twice.
 
 mod collector;
+mod image;
 mod kernel_side;
 mod package;
 mod privilege;

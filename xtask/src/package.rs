@@ -69,6 +69,10 @@ pub(crate) const EMULATOR: &[Need] = &[
     need("dpkg-deb", "dpkg", "unpacks kernel packages"),
 ];
 
+/// What the image takes from the system.
+pub(crate) const IMAGE: &[Need] =
+    &[need("update-ca-certificates", "ca-certificates", "roots of collectors' certificates")];
+
 /// Installs the packages of whatever is missing in `needs`.
 pub(crate) fn install(needs: &[Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| find(need.program).is_none()).collect();
@@ -80,6 +84,11 @@ pub(crate) fn install(needs: &[Need]) -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     apt(&packages)
+}
+
+/// Installs these packages.
+pub(crate) fn install_named(packages: &[&str]) -> Result<()> {
+    apt(packages)
 }
 
 /// Installs the distribution's compiler with a `core` for bpf.

@@ -4,6 +4,7 @@ mod bench;
 mod bless;
 mod build;
 mod fuzz;
+mod image;
 mod kernels;
 mod new_probe;
 mod new_protocol;
@@ -26,6 +27,7 @@ use clap::Parser;
 pub(crate) enum Verb {
     Run(run::Run),
     Build(build::Build),
+    Image(image::Image),
     Test(test::Test),
     Bench(bench::Bench),
     Tidy(tidy::Tidy),
@@ -45,6 +47,7 @@ impl Verb {
         match self {
             Self::Run(verb) => verb.run(),
             Self::Build(verb) => verb.run(),
+            Self::Image(verb) => verb.run(),
             Self::Test(verb) => verb.run(),
             Self::Bench(verb) => verb.run(),
             Self::Tidy(verb) => verb.run(),

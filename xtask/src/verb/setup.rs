@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::package::{BUILD, EMULATOR, FUZZ, SERVERS};
+use crate::image::platform::Arch;
+use crate::package::{BUILD, EMULATOR, FUZZ, IMAGE, SERVERS};
 use crate::{collector, kernel_side, package, tool};
 
 /// Install everything that any verb needs
@@ -21,13 +22,15 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(self) -> Result<()> {
         if !self.list {
-            package::install(&[BUILD, FUZZ, SERVERS, EMULATOR].concat())?;
+            package::install(&[BUILD, IMAGE, FUZZ, SERVERS, EMULATOR].concat())?;
             kernel_side::set_up_all()?;
             tool::CARGO_DENY.install()?;
             tool::CARGO_FUZZ.install()?;
             collector::build()?;
         }
         package::tell("build:", BUILD);
+        package::tell("image:", IMAGE);
+        Arch::tell();
         package::tell("fuzzing:", FUZZ);
         package::tell("end-to-end tests and bench:", SERVERS);
         package::tell("kernel tests:", EMULATOR);
