@@ -13,7 +13,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::step::{announce, find, output, program, run, say, target, top};
+use crate::step::{announce, cargo_home, find, output, program, run, say, target, top};
 use crate::{package, tool};
 
 /// The target of the object: little-endian, as every host that is supported.
@@ -273,7 +273,18 @@ fn rustflags() -> String {
     // A loop closed by falling through, as block placement likes to lay them out, is a "back-edge" to
     // the verifiers of 5.10 and 6.1, which only take loops closed by a jump.
     let placement = "-C link-arg=--llvm-args=-disable-block-placement";
-    format!("-C linker={} -C link-arg=--btf -C debuginfo=2 {placement}", linker.display())
+    // The verifier's log quotes the sources, which the linker reads by these names from agent-ebpf/; in
+    // the object they tell nothing of where it was built.
+    let top = top().display();
+    let remap = format!(
+        "--remap-path-prefix={top}/agent-ebpf=. --remap-path-prefix={top}/agent-common=../agent-common"
+    );
+    let crates = cargo_home()
+        .map_or_else(String::new, |home| format!(" --remap-path-prefix={}=/cargo", home.display()));
+    format!(
+        "-C linker={} -C link-arg=--btf -C debuginfo=2 {placement} {remap}{crates}",
+        linker.display()
+    )
 }
 
 fn prebuilt_core() -> bool {

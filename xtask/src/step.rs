@@ -37,6 +37,12 @@ pub(crate) fn target() -> PathBuf {
         .map_or_else(|| top().join("target"), |given| top().join(given))
 }
 
+/// Where cargo keeps what it fetches.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    let set = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    set.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+}
+
 /// Whether a missing piece is a failure instead of something left out.
 pub(crate) fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")

@@ -100,7 +100,13 @@ fn the_daemonset_sees_the_host_and_writes_nothing() {
 #[test]
 fn the_image_holds_what_the_build_makes() {
     let containerfile = text("Containerfile");
-    assert!(containerfile.contains("/target/release/steth /usr/bin/steth"));
+    assert!(
+        containerfile.contains("cargo xtask image --platform linux/${TARGETARCH} --root /image")
+    );
+    assert!(containerfile.contains("\nFROM scratch\nCOPY --from=build /image/ /\n"));
+    assert!(containerfile.contains("ENTRYPOINT [\"/usr/bin/steth\"]"));
+    let version = format!("image.version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(containerfile.contains(&version), "Containerfile lacks {version}");
     assert!(unit("ExecStart") == ["/usr/bin/steth"]);
     for line in containerfile.lines().filter_map(|line| line.strip_prefix("COPY ")) {
         let sources: Vec<&str> = line.split_whitespace().collect();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::platform::{Arch, Way};
 use crate::step::program as command;
-use crate::step::{announce, cargo, output, run, target, top};
+use crate::step::{announce, cargo, cargo_home, output, run, target, top};
 
 /// The kind of a segment that names a loader.
 const LOADER: u32 = 3;
@@ -42,9 +42,7 @@ pub(crate) fn build(arch: Arch, way: Way) -> Result<Vec<u8>> {
 
 /// Directories of this machine, and what the program calls them instead.
 fn moved() -> Result<Vec<(PathBuf, String)>> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    let home = home.context("neither CARGO_HOME nor HOME is set")?;
+    let home = cargo_home().context("neither CARGO_HOME nor HOME is set")?;
     let version = output(command("rustc").arg("-vV")).context("rustc does not run")?;
     let sysroot =
         output(command("rustc").args(["--print", "sysroot"])).context("rustc does not run")?;
