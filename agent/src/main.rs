@@ -8,7 +8,7 @@ use steth::config;
 use steth::config::cli::{Cli, Verb};
 use steth::runtime::privilege::Privileges;
 use steth::runtime::told::told;
-use steth::runtime::{check, follow, record, replay, start};
+use steth::runtime::{check, confine, follow, record, replay, start};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -46,19 +46,22 @@ fn report(cli: &Cli, loaded: &config::Loaded) -> anyhow::Result<ExitCode> {
     start::find_host(&loaded.config)?;
     let options = start::options(cli, loaded, &loaded.export()?);
     let config = &loaded.config;
-    let loaded = steth::kernel::load(steth::KERNEL_OBJECT, &options);
+    let mut loaded = steth::kernel::load(steth::KERNEL_OBJECT, &options);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = format!("{} {}", release.trim(), std::env::consts::ARCH);
-    let privileges = Privileges::of_this_process()?;
+    let privileges = Privileges::of_this_thread()?;
     let usage = check::usage(config);
-    let report = match &loaded {
+    let report = match &mut loaded {
         Ok(kernel_side) => {
             let tier = Some(kernel_side.tier.named());
-            check::report(kernel, tier, &kernel_side.reports, usage, privileges)
+            // What would be given up is given up: this process is over when it has told of it.
+            let more = usage.into_iter().chain(confine::confine(&config.confine, kernel_side));
+            check::report(kernel, tier, &kernel_side.reports, more, privileges)
         }
         Err(error) => {
             eprintln!("steth: {}", told(error));
-            check::report(kernel, None, &[], usage, privileges)
+            let more = usage.into_iter().chain(privileges.rows(privileges));
+            check::report(kernel, None, &[], more, privileges)
         }
     };
     print!("{}", report.text());

@@ -108,6 +108,17 @@ fn remedy(error: &io::Error, address: SocketAddr) -> String {
     }
 }
 
+/// An address that was taken, which may need a privilege that serving does not.
+#[derive(Debug)]
+pub struct Listener(std::net::TcpListener);
+
+/// Takes the address.
+pub fn listen(address: SocketAddr) -> Result<Listener, BindError> {
+    let listener = std::net::TcpListener::bind(address);
+    let listener = listener.and_then(|it| it.set_nonblocking(true).map(|()| it));
+    listener.map(Listener).map_err(|source| BindError { address, source })
+}
+
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct Server {
@@ -117,10 +128,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address.
-    pub async fn bind(address: SocketAddr, limits: Limits) -> Result<Self, BindError> {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| BindError { address, source })?;
+    /// A server at this address; there has to be a runtime already.
+    pub fn on(listener: Listener, limits: Limits) -> io::Result<Self> {
+        let listener = TcpListener::from_std(listener.0)?;
         Ok(Self { listener, limits, served: Arc::default() })
     }
 

@@ -154,6 +154,19 @@ impl Kernel {
         self.rings.drain(most, now, each)
     }
 
+    /// Whether the kernel still lets this process do what it does from here on: look into a map, write to one, run an
+    /// iterator, ask what a program has cost.
+    pub fn answers(&mut self) -> std::io::Result<()> {
+        let other = std::io::Error::other::<aya::maps::MapError>;
+        self.counts.get(&0, 0).map_err(other)?;
+        self.since.set(0, 0, 0).map_err(other)?;
+        let loaded = self.bpf.programs().find(|(_, program)| program.fd().is_ok());
+        loaded.map_or(Ok(()), |(_, program)| {
+            program.info().map(drop).map_err(std::io::Error::other)
+        })?;
+        self.sweep.as_ref().map_or(Ok(()), Sweep::answers)
+    }
+
     /// Has the kernel count what its programs cost, which itself costs a little with each run.
     pub fn count_cost(&mut self) -> std::io::Result<()> {
         self.statistics = Some(enable_stats(Stats::RunTime).map_err(std::io::Error::other)?);

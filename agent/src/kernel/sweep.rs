@@ -81,10 +81,21 @@ impl Sweep {
         Ok(Self { link: bpf_call(BPF_LINK_CREATE, &attr)?, buffer: Vec::new() })
     }
 
+    /// Whether a run can be had, which is then left.
+    pub(crate) fn answers(&self) -> io::Result<()> {
+        // The first elements.
+        let mut few = [0; 1024];
+        self.begin()?.read(&mut few).map(drop)
+    }
+
+    fn begin(&self) -> io::Result<File> {
+        let attr = IterCreate { link: self.link.as_raw_fd().cast_unsigned(), flags: 0 };
+        bpf_call(BPF_ITER_CREATE, &attr).map(File::from)
+    }
+
     /// One sweep: every row as the kernel side wrote it.
     pub(crate) fn rows(&mut self, mut each: impl FnMut(&mut [u8])) -> io::Result<()> {
-        let attr = IterCreate { link: self.link.as_raw_fd().cast_unsigned(), flags: 0 };
-        let mut file = File::from(bpf_call(BPF_ITER_CREATE, &attr)?);
+        let mut file = self.begin()?;
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 64 * 1024];
         loop {

@@ -48,14 +48,14 @@ pub fn usage(config: &Config) -> Vec<Probe> {
     rows(found.map(|found| (found.family, &found.outcome, found.sink.missing())))
 }
 
-/// The whole report.
+/// The whole report: `more` is what the kernel side does not know of.
 pub fn report(
     kernel: String,
     tier: Option<String>,
     probes: &[probe::Report],
-    usage: Vec<Probe>,
+    more: impl IntoIterator<Item = Probe>,
     privileges: Privileges,
 ) -> Report {
-    let probes = probes.iter().map(probe).chain(usage).collect();
+    let probes = probes.iter().map(probe).chain(more).collect();
     Report { kernel, tier, privileges: privileges.advice(), probes }
 }

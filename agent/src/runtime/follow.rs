@@ -12,7 +12,7 @@ use super::log::{self, Sink};
 use super::own::{Fixed, Own};
 use super::traces::{Trace, Traces, draw};
 use super::turnstile::{Ask, Outlets, Pace, Turnstile};
-use super::{bell, clock, start};
+use super::{bell, clock, confine, start};
 use crate::config::Loaded;
 use crate::config::cli::Cli;
 use crate::host::{HostRoot, Machine, Processes};
@@ -45,13 +45,14 @@ pub fn follow(
     let wanted = [Family::Scheduler].into_iter().filter(|family| options.families.has(*family));
     options.families = wanted.collect();
     start::ask_for_spans(&mut options, config);
-    let kernel = start::load(&options)?;
+    let mut kernel = start::load(&options)?;
+    let confined = confine::confine(&config.confine, &mut kernel);
     let root = HostRoot::find(&config.host.root);
     let machine = Machine::read(&root);
     let trace = start::looked_at(config, config.trace(start::seed(), UNTAKEN));
     let facts = Box::new(Processes::new(root));
     let (stages, limits) = start::pipeline(config, machine, facts, &clock::anchor(), Some(trace));
-    let own = Own::new(&clock::anchor(), Fixed::bare(limits));
+    let own = Own::new(&clock::anchor(), Fixed::bare(limits, confined));
     let pace = Pace {
         export: exports.interval,
         show: None,

@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::event::Timestamp;
 use crate::export::counters as export;
 use crate::export::own::OwnStats;
+use crate::health::probe::Probe as Row;
 use crate::health::{Agent, Budget, Capture, Loss, Queue, Status};
 use crate::host::Anchor;
 use crate::kernel::{Kernel, ProgramCost};
@@ -45,6 +46,8 @@ pub struct Fixed {
     pub usage: book::Config,
     /// What passed without notice of anyone at start-up.
     pub warnings: Vec<String>,
+    /// What the agent has given up, row by row.
+    pub confined: Vec<Row>,
     /// Limits of series and of connections.
     pub series: u64,
     /// See `series`.
@@ -57,11 +60,12 @@ pub struct Fixed {
 
 impl Fixed {
     /// For an agent that exports nothing.
-    pub fn bare(limits: Limits) -> Self {
+    pub fn bare(limits: Limits, confined: Vec<Row>) -> Self {
         Self {
             families: Families::NONE,
             usage: book::Config::default(),
             warnings: Vec::new(),
+            confined,
             series: limits.series,
             connections: limits.connections,
             exported: Box::new(export::Counters::default),
@@ -85,8 +89,7 @@ impl Own {
 
     /// Everything at this moment.
     pub fn status(&self, kernel: &Kernel, pipeline: &Pipeline, now: Timestamp) -> Status {
-        let Fixed { families, usage, warnings, series, connections, exported: _, spans: _ } =
-            &self.fixed;
+        let Fixed { families, usage, warnings, confined, series, connections, .. } = &self.fixed;
         let counts = kernel.counts();
         let of = |counter: Counter| counts.get(counter as usize).copied().unwrap_or_default();
         let Account { exchanges, mut losses, kernel: kernel_counters } = account(&of, pipeline);
@@ -103,7 +106,7 @@ impl Own {
         let held = book.held();
         let probes =
             kernel.reports.iter().map(check::probe).chain(standing(*families, book.standing()));
-        let probes = probes.chain(pods::rows(pipeline.cluster()));
+        let probes = probes.chain(pods::rows(pipeline.cluster())).chain(confined.iter().cloned());
         losses.extend(unsampled(pipeline));
         losses.extend(unnamed(pipeline));
         Status {

@@ -1,7 +1,8 @@
 //! Which privileges the agent has, what each is for, and how to grant one that is missing.
 
 use std::fmt::Write;
-use std::path::Path;
+
+use crate::health::probe::{Probe as Row, State};
 
 /// A capability the agent uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,13 @@ impl Capability {
         }
     }
 
-    /// Its name without `CAP_`, as Kubernetes writes it.
+    /// Its name. Kubernetes leaves out `CAP_`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Bpf => "BPF",
-            Self::Perfmon => "PERFMON",
-            Self::SysPtrace => "SYS_PTRACE",
-            Self::DacReadSearch => "DAC_READ_SEARCH",
+            Self::Bpf => "CAP_BPF",
+            Self::Perfmon => "CAP_PERFMON",
+            Self::SysPtrace => "CAP_SYS_PTRACE",
+            Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
         }
     }
 
@@ -72,13 +73,15 @@ pub struct Privileges {
 }
 
 impl Privileges {
-    /// Those of this process.
-    pub fn of_this_process() -> std::io::Result<Self> {
-        let own = Path::new("/proc/self");
-        let status = std::fs::read_to_string(own.join("status"))?;
-        let uid_map = std::fs::read_to_string(own.join("uid_map")).unwrap_or_default();
+    /// Those of this thread, which are its own; a thread begins with those of the one that starts it.
+    pub fn of_this_thread() -> std::io::Result<Self> {
+        let status = std::fs::read_to_string("/proc/thread-self/status")?;
+        let uid_map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         Self::parse(&status, &uid_map).ok_or_else(|| {
-            std::io::Error::new(std::io::ErrorKind::InvalidData, "no CapEff in /proc/self/status")
+            std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                "no CapEff in /proc/thread-self/status",
+            )
         })
     }
 
@@ -110,6 +113,21 @@ impl Privileges {
         self.missing().into_iter().any(Capability::is_indispensable)
     }
 
+    /// A row for each capability: that it is missing, that it was `kept`, or that it was given up.
+    pub fn rows(self, kept: Self) -> impl Iterator<Item = Row> {
+        CAPABILITIES.into_iter().map(move |capability| {
+            let (state, lost) = if !self.has(capability) {
+                let why = "the agent was started without it".to_owned();
+                (State::Failed { why }, Some(capability.lost()))
+            } else if kept.has(capability) {
+                (State::Active, None)
+            } else {
+                (State::Disabled { why: "given up: starting alone needs it".to_owned() }, None)
+            };
+            Row { name: capability.name(), hook: "capability", state, lost, grant: None }
+        })
+    }
+
     /// What is missing, what is lost and how to grant it; empty if nothing is missing.
     pub fn advice(self) -> String {
         let missing = self.missing();
@@ -126,8 +144,7 @@ impl Privileges {
         out.push_str("Missing privileges:\n");
         for capability in missing {
             // Writing to a string cannot fail.
-            let _ =
-                writeln!(out, "  CAP_{:<16} without it: {}", capability.name(), capability.lost());
+            let _ = writeln!(out, "  {:<20} without it: {}", capability.name(), capability.lost());
         }
         out.push_str(GRANT);
         out

@@ -14,7 +14,7 @@ use super::log::{self, Sink};
 use super::own::{Fixed, Own};
 use super::tee::{Progress, Tee, Writing};
 use super::turnstile::{Ask, Outlets, Pace, Turnstile};
-use super::{bell, clock, start};
+use super::{bell, clock, confine, start};
 use crate::config::Loaded;
 use crate::config::cli::Cli;
 use crate::host::{HostRoot, Machine, Processes};
@@ -47,9 +47,13 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     // Who reads the recording may want spans of it.
     let mut options = start::options(cli, loaded, &exports);
     start::ask_for_spans(&mut options, &loaded.config);
-    let kernel = start::load(&options)?;
-    let path = if wanted.anonymous { part(wanted.file) } else { wanted.file.to_owned() };
-    let file = create(&path)?;
+    let mut kernel = start::load(&options)?;
+    // Both are there before anything is given up: whose directory it is may matter.
+    let file = create(wanted.file)?;
+    let (file, shown) =
+        if wanted.anonymous { (unseen(wanted.file)?, Some(file)) } else { (file, None) };
+    let raw = file.try_clone().context("the recording cannot be begun")?;
+    let confined = confine::confine(&loaded.config.confine, &mut kernel);
 
     let root = HostRoot::find(&loaded.config.host.root);
     let machine = Machine::read(&root);
@@ -59,7 +63,7 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let header = Header { machine: machine.clone(), anchor };
     let writer = Writer::new(file, &header, LIMIT).context("the recording cannot be begun")?;
     let (stages, limits) = start::pipeline(&loaded.config, machine, Box::new(facts), &anchor, None);
-    let own = Own::new(&anchor, Fixed::bare(limits));
+    let own = Own::new(&anchor, Fixed::bare(limits, confined));
     let (tee, progress, writing) = Tee::start(writer, notes.clone())?;
     // Series that end stay: there is one snapshot, at the end.
     let pace = Pace { export: exports.interval, show: None, spans: None, look: None };
@@ -79,11 +83,14 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     ));
     ringer.ring(Ask::Stop);
     let outcome = turning.join().map_err(|_| anyhow::anyhow!("the pipeline ended badly"))?;
-    let counts =
-        written(writing).with_context(|| format!("{} cannot be written", path.display()))?;
+    let unwritten = || format!("{} cannot be written", wanted.file.display());
+    let counts = written(writing).with_context(unwritten)?;
     outcome.context("the pipeline ended")?;
     let took = begun.elapsed();
-    let counts = if wanted.anonymous { copy(&path, wanted.file, counts)? } else { counts };
+    let counts = match shown {
+        Some(shown) => copy(raw, shown, counts).with_context(unwritten)?,
+        None => counts,
+    };
     let late = progress.late.load(Relaxed);
     eprintln!("{}", summary(wanted.file, counts, took, late, notes.left_out()));
     Ok(())
@@ -167,20 +174,21 @@ fn create(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// Where it stands until it can be shown.
-fn part(file: &Path) -> PathBuf {
+/// Where it stands until it can be shown: beside the file, without a name, so that nothing is left of it however
+/// this ends.
+fn unseen(file: &Path) -> anyhow::Result<File> {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
-    PathBuf::from(name)
+    let path = PathBuf::from(name);
+    let file = create(&path)?;
+    std::fs::remove_file(&path).with_context(|| format!("{} is left behind", path.display()))?;
+    Ok(file)
 }
 
 /// Copies what can be shown; the rest goes.
-fn copy(part: &Path, file: &Path, all: Counts) -> anyhow::Result<Counts> {
-    let mut from = File::open(part)?;
-    from.seek(SeekFrom::Start(0))?;
-    let outcome = anonymise(BufReader::new(from), create(file)?, LIMIT);
-    std::fs::remove_file(part).with_context(|| format!("{} is left behind", part.display()))?;
-    let (counts, mut out) = outcome.with_context(|| format!("{}", file.display()))?;
+fn copy(mut raw: File, shown: File, all: Counts) -> anyhow::Result<Counts> {
+    raw.seek(SeekFrom::Start(0))?;
+    let (counts, mut out) = anonymise(BufReader::new(raw), shown, LIMIT)?;
     out.flush()?;
     Ok(Counts { malformed: all.malformed, left_out: all.left_out, ..counts })
 }

@@ -19,15 +19,17 @@ use super::pushes::Pushes;
 use super::told::told;
 use super::traces::{self, Traces};
 use super::turnstile::{Ask, Moment, Outlets, Pace, Turnstile};
+use super::urgent::Urgent;
 use super::usage::{Caller, Collector};
 use super::views::Asked;
-use super::{bell, check, clock};
+use super::{bell, check, clock, confine};
 use crate::config::cli::Cli;
 use crate::config::keys::Why;
 use crate::config::{Config, Loaded, stage};
 use crate::entity::{self, EntityId, Registry};
 use crate::event::Nanos;
 use crate::export;
+use crate::health::probe::{Probe as Row, State};
 use crate::health::server::{self, Server};
 use crate::host::{Anchor, Facts, HostRoot, Machine, Processes};
 use crate::kernel::{self, Kernel};
@@ -41,8 +43,6 @@ use crate::usage::{Families, NoTables, Tables};
 
 /// Between two looks of the live view.
 const SHOW: Duration = Duration::from_secs(1);
-/// The nice value of the thread that empties the ring.
-const URGENCY: i32 = -10;
 /// Spans that wait to be shown, where none are sent.
 const SHOWN: usize = 4096;
 /// For how long the rest of a trace is waited for at most, while somebody looks on.
@@ -103,7 +103,7 @@ pub fn find_host(config: &crate::config::Config) -> anyhow::Result<()> {
 /// Loads the kernel side, or says what is in the way and how to get it out of there.
 pub fn load(options: &kernel::Options) -> anyhow::Result<Kernel> {
     kernel::load(crate::KERNEL_OBJECT, options).map_err(|error| {
-        let advice = Privileges::of_this_process().map(Privileges::advice).unwrap_or_default();
+        let advice = Privileges::of_this_thread().map(Privileges::advice).unwrap_or_default();
         let advice = if advice.is_empty() { advice } else { format!("\n{}", advice.trim_end()) };
         anyhow::anyhow!("nothing can be watched: {}{advice}", told(&error))
     })
@@ -177,23 +177,32 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
         )?;
     }
     tracing::info!(tier = kernel.tier.number(), "watching");
-    for probe in kernel.reports.iter().map(check::probe) {
-        if let (crate::health::probe::State::Failed { why }, Some(lost)) =
-            (&probe.state, probe.lost)
-        {
-            tracing::warn!(probe = probe.name, hook = probe.hook, why, "lost: {lost}");
-        }
-    }
+    kernel.reports.iter().map(check::probe).for_each(|probe| warn_of(&probe));
 
+    let listens = loaded.config.prometheus.enabled && exports.prometheus;
+    let listener =
+        listens.then(|| server::listen(loaded.config.prometheus.listen.0)).transpose()?;
+    let confined = || confine::confine(&loaded.config.confine, &mut kernel);
+    // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
+    let (confined, pipeline) =
+        Urgent::start("steth-pipeline", confined).context("no thread for the pipeline")?;
+    confined.iter().for_each(warn_of);
+    let begun = Begun { kernel, confined, pipeline, listener };
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("steth-io")
         .enable_all()
         .build()
         .context("no threads for input and output")?;
-    let outcome = threads.block_on(serve(kernel, loaded, exports, shows, ring));
+    let outcome = threads.block_on(serve(begun, loaded, exports, shows, ring));
     threads.shutdown_timeout(FAREWELL);
     outcome
+}
+
+fn warn_of(probe: &Row) {
+    if let (State::Failed { why }, Some(lost)) = (&probe.state, probe.lost) {
+        tracing::warn!(probe = probe.name, hook = probe.hook, why, "lost: {lost}");
+    }
 }
 
 /// Who looks on sees traces whether or not they are sent to anybody.
@@ -205,13 +214,23 @@ fn conntrack(root: HostRoot, ringer: &Ringer<Ask>) -> anyhow::Result<Conntrack> 
     Conntrack::start(root, ringer.clone()).context("no thread for translated connections")
 }
 
+/// What was made while the agent had its privileges.
+struct Begun {
+    kernel: Kernel,
+    /// What it has given up since.
+    confined: Vec<Row>,
+    pipeline: Urgent,
+    listener: Option<server::Listener>,
+}
+
 async fn serve(
-    mut kernel: kernel::Kernel,
+    begun: Begun,
     loaded: &Loaded,
     exports: export::config::Config,
     shows: bool,
     ring: Ring,
 ) -> anyhow::Result<()> {
+    let Begun { mut kernel, confined, pipeline: urgent, listener } = begun;
     let config = &loaded.config;
     let root = HostRoot::find(&config.host.root);
     let machine = Machine::read(&root);
@@ -232,8 +251,8 @@ async fn serve(
     let host_root = root.clone();
     let collector = collector(root, kernel.take_tables(), families, &ringer)?;
     let Sources { asked, mut tasks } = pods::start(config, &mut pipeline, &ringer, &stopped);
-    if config.prometheus.enabled && exports.prometheus {
-        let server = Server::bind(config.prometheus.listen.0, server::Limits::default()).await?;
+    if let Some(listener) = listener {
+        let server = Server::on(listener, server::Limits::default())?;
         if let Some(address) = server.address() {
             tracing::info!("metrics at http://{address}/metrics");
         }
@@ -250,6 +269,7 @@ async fn serve(
         families,
         usage: UsageLimits::from(config),
         warnings: loaded.warnings.clone(),
+        confined,
         series: limits.series,
         connections: limits.connections,
         exported: pushes.points(),
@@ -282,14 +302,7 @@ async fn serve(
     let turnstile = Turnstile::new(kernel, pipeline, own, pace);
     let conntrack = exports.traces.is_some().then(|| conntrack(host_root, &ringer)).transpose()?;
     let turnstile = turnstile.collecting(collector).tracking(conntrack).naming(asked);
-    // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
-    let pipeline =
-        std::thread::Builder::new().name("steth-pipeline".to_owned()).spawn(move || {
-            // The ring fills while this thread waits for a processor: it goes before those it observes,
-            // and needs little. Without the privilege it takes its turn like any other.
-            let _ = rustix::process::setpriority_process(None, URGENCY);
-            turnstile.run(&bell, outlets)
-        })?;
+    let pipeline = urgent.run(move || turnstile.run(&bell, outlets));
 
     if shows {
         let lines = ring.clone();

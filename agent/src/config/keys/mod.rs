@@ -5,6 +5,7 @@
 
 mod agent;
 mod capture;
+mod confine;
 mod filter;
 mod kubernetes;
 mod metrics;
@@ -16,6 +17,7 @@ mod usage;
 
 pub use agent::{Agent, Host, Limits, Log, LogFormat, LogLevel, Observe, Prometheus};
 pub use capture::{Capture, Tier};
+pub use confine::Confine;
 pub use filter::{Filter, Selection};
 pub use kubernetes::Kubernetes;
 pub use metrics::Metrics;
@@ -64,6 +66,8 @@ pub struct Config {
     pub agent: Agent,
     /// The host that is watched.
     pub host: Host,
+    /// What the agent gives up once it has started. `steth check` and `/status` say what it kept.
+    pub confine: Confine,
     /// The agent's own log.
     pub log: Log,
     /// Bounds of memory. What is beyond is dropped and counted.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Limits, Page, Served, Server, Views};
+use super::{Limits, Page, Served, Server, Views, listen};
 use crate::health::Status;
 
 struct Fake {
@@ -38,9 +38,9 @@ struct Running {
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn running(limits: Limits, ailments: &[&str]) -> Running {
+fn running(limits: Limits, ailments: &[&str]) -> Running {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = Server::bind(any, limits).await.unwrap();
+    let server = Server::on(listen(any).unwrap(), limits).unwrap();
     let address = server.address().unwrap();
     let counts = server.served();
     let (halter, halt) = watch::channel(false);
@@ -69,7 +69,7 @@ async fn get(address: SocketAddr, path: &str, more: &str) -> String {
 
 #[tokio::test]
 async fn each_path_answers_with_its_view() {
-    let server = running(Limits::default(), &[]).await;
+    let server = running(Limits::default(), &[]);
     let address = server.address;
     let check = |told: String, status: &str, contains: &str| {
         assert!(told.starts_with(&format!("HTTP/1.1 {status}")), "{told}");
@@ -91,7 +91,7 @@ async fn each_path_answers_with_its_view() {
 
 #[tokio::test]
 async fn what_ails_the_agent_is_told_with_503() {
-    let server = running(Limits::default(), &["no tier works"]).await;
+    let server = running(Limits::default(), &["no tier works"]);
     let address = server.address;
     let told = get(address, "/healthz", "").await;
     assert!(told.starts_with("HTTP/1.1 503") && told.contains("no tier works"), "{told}");
@@ -99,7 +99,7 @@ async fn what_ails_the_agent_is_told_with_503() {
 
 #[tokio::test]
 async fn garbage_is_turned_away_and_counted_and_the_server_lives_on() {
-    let server = running(Limits::default(), &[]).await;
+    let server = running(Limits::default(), &[]);
     let address = server.address;
     let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1000));
@@ -126,7 +126,7 @@ async fn garbage_is_turned_away_and_counted_and_the_server_lives_on() {
 #[tokio::test]
 async fn a_client_that_sends_nothing_is_let_go_and_makes_room() {
     let limits = Limits { connections: 1, head: Duration::from_millis(50), ..Limits::default() };
-    let server = running(limits, &[]).await;
+    let server = running(limits, &[]);
     let address = server.address;
     let mut silent = TcpStream::connect(address).await.unwrap();
     silent.write_all(b"GET / HT").await.unwrap();
@@ -147,15 +147,15 @@ async fn a_client_that_sends_nothing_is_let_go_and_makes_room() {
 
 #[tokio::test]
 async fn an_address_in_use_is_told_with_what_to_do() {
-    let server = running(Limits::default(), &[]).await;
+    let server = running(Limits::default(), &[]);
     let address = server.address;
-    let error = Server::bind(address, Limits::default()).await.unwrap_err().to_string();
+    let error = listen(address).unwrap_err().to_string();
     assert!(error.contains("another program") && error.contains("--listen"), "{error}");
 }
 
 #[tokio::test]
 async fn it_ends_when_told_to_even_with_an_idle_client() {
-    let Running { address, stop, task, .. } = running(Limits::default(), &[]).await;
+    let Running { address, stop, task, .. } = running(Limits::default(), &[]);
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut byte = [0];
