@@ -2,7 +2,7 @@
 //! point from the file it writes. `cargo xtask test` builds it once into the user's cache.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ pub struct Collector {
     /// How often it was started: each time it writes another file, since the last one may be torn.
     starts: usize,
     service: String,
+    address: IpAddr,
     grpc: u16,
     http: u16,
     scratch: Scratch,
@@ -52,6 +53,11 @@ fn cached() -> Option<PathBuf> {
 impl Collector {
     /// Starts one, known as the service `name`; none if it is not there and need not be.
     pub fn start(name: &str) -> anyhow::Result<Option<Self>> {
+        Self::start_at(name, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same, listening at this address.
+    pub fn start_at(name: &str, address: IpAddr) -> anyhow::Result<Option<Self>> {
         if binary()?.is_none() {
             return Ok(None);
         }
@@ -59,6 +65,7 @@ impl Collector {
             program: None,
             starts: 0,
             service: name.to_owned(),
+            address,
             grpc: free_port()?,
             http: free_port()?,
             scratch: Scratch::new(name)?,
@@ -70,10 +77,10 @@ impl Collector {
     /// Starts it again at the same ports, with what it has received so far kept.
     pub fn come_back(&mut self) -> anyhow::Result<()> {
         self.starts += 1;
-        let Self { grpc, http, scratch, .. } = &*self;
+        let Self { address, grpc, http, scratch, .. } = &*self;
         let config = format!(
-            "receivers:\n  otlp:\n    protocols:\n      grpc: {{endpoint: 127.0.0.1:{grpc}}}\n      \
-             http: {{endpoint: 127.0.0.1:{http}}}\n\
+            "receivers:\n  otlp:\n    protocols:\n      grpc: {{endpoint: {address}:{grpc}}}\n      \
+             http: {{endpoint: {address}:{http}}}\n\
              exporters:\n  file: {{path: {}, flush_interval: 50ms}}\n\
              service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n    \
              metrics: {{receivers: [otlp], exporters: [file]}}\n    \
@@ -83,7 +90,7 @@ impl Collector {
         let config = scratch.file("collector.yaml", config)?;
         let mut command = command(binary()?.context("it was there")?, &self.service);
         command.arg("--config").arg(config);
-        let program = Program::listening(command, SocketAddr::from(([127, 0, 0, 1], *http)))?;
+        let program = Program::listening(command, SocketAddr::new(*address, *http))?;
         self.program = Some(program);
         Ok(())
     }
@@ -95,12 +102,12 @@ impl Collector {
 
     /// URL of its gRPC receiver.
     pub fn grpc(&self) -> String {
-        format!("http://127.0.0.1:{}", self.grpc)
+        format!("http://{}:{}", self.address, self.grpc)
     }
 
     /// URL of its HTTP receiver.
     pub fn http(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http)
+        format!("http://{}:{}", self.address, self.http)
     }
 
     fn file(&self, start: usize) -> PathBuf {

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod cluster;
 pub mod collector;
 pub mod conventions;
 pub mod disk;

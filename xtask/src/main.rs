@@ -2,7 +2,10 @@
 //!
 //! Every verb installs what it lacks, says in one line what it does and why, and does no work twice.
 
+mod cache;
+mod cluster;
 mod collector;
+mod go;
 mod image;
 mod kernel_side;
 mod package;

@@ -73,6 +73,18 @@ pub(crate) const EMULATOR: &[Need] = &[
 pub(crate) const IMAGE: &[Need] =
     &[need("update-ca-certificates", "ca-certificates", "roots of collectors' certificates")];
 
+/// What the cluster of the tests needs beside what is built and unpacked for it.
+pub(crate) const CLUSTER: &[Need] = &[
+    need("go", "golang-go", "builds Kubernetes and the programs of the pods"),
+    need("dpkg-deb", "dpkg", "unpacks containerd and runc"),
+    need("nsenter", "util-linux", "looks into the cluster"),
+    need("ip", "iproute2", "the node's network"),
+    need("nft", "nftables", "what kube-proxy writes its rules with"),
+    need("sysctl", "procps", "puts back what the kubelet sets for the machine"),
+    need("openssl", "openssl", "the key of service accounts"),
+    need("curl", "curl", "asks whether the API server is ready"),
+];
+
 /// Installs the packages of whatever is missing in `needs`.
 pub(crate) fn install(needs: &[Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| find(need.program).is_none()).collect();

@@ -97,6 +97,12 @@ impl Image {
     }
 }
 
+/// Builds it for this machine, under this name and into this archive.
+pub(crate) fn build(name: &str, archive: &Path) -> Result<()> {
+    let (name, output) = (Some(name.to_owned()), Some(archive.to_path_buf()));
+    Image { platform: Vec::new(), name, output, root: None }.run()
+}
+
 fn tell_sizes(content: &image::content::Content, layer: &Layer) -> Result<()> {
     let whole: usize = content.entries().map(|(_, entry)| entry.size()).sum();
     let stored = layer.compressed.len();

@@ -3,6 +3,7 @@
 mod bench;
 mod bless;
 mod build;
+mod cluster;
 mod fuzz;
 mod image;
 mod kernels;
@@ -37,6 +38,7 @@ pub(crate) enum Verb {
     NewProtocol(new_protocol::NewProtocol),
     NewProbe(new_probe::NewProbe),
     Kernels(kernels::Kernels),
+    Cluster(cluster::Cluster),
     Fuzz(fuzz::Fuzz),
     Setup(setup::Setup),
 }
@@ -57,6 +59,7 @@ impl Verb {
             Self::NewProtocol(verb) => verb.run(),
             Self::NewProbe(verb) => verb.run(),
             Self::Kernels(verb) => verb.run(),
+            Self::Cluster(verb) => verb.run(),
             Self::Fuzz(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),
         }

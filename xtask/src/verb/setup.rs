@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 
+use crate::cluster::pieces;
 use crate::image::platform::Arch;
-use crate::package::{BUILD, EMULATOR, FUZZ, IMAGE, SERVERS};
+use crate::package::{BUILD, CLUSTER, EMULATOR, FUZZ, IMAGE, SERVERS};
 use crate::{collector, kernel_side, package, tool};
 
 /// Install everything that any verb needs
 ///
 /// The same steps each verb takes for itself, together: the bpf compiler and linker, cargo-deny and
 /// cargo-fuzz under target/tools, the servers of the tests and QEMU by apt (no service is started), the
-/// OpenTelemetry Collector of the tests in the user's cache.
+/// OpenTelemetry Collector and the Kubernetes of the tests in the user's cache.
 /// With --list, tells what there is and installs nothing.
 #[derive(clap::Args)]
 pub(crate) struct Setup {
@@ -22,11 +23,12 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(self) -> Result<()> {
         if !self.list {
-            package::install(&[BUILD, IMAGE, FUZZ, SERVERS, EMULATOR].concat())?;
+            package::install(&[BUILD, IMAGE, FUZZ, SERVERS, EMULATOR, CLUSTER].concat())?;
             kernel_side::set_up_all()?;
             tool::CARGO_DENY.install()?;
             tool::CARGO_FUZZ.install()?;
             collector::build()?;
+            pieces::build()?;
         }
         package::tell("build:", BUILD);
         package::tell("image:", IMAGE);
@@ -37,6 +39,8 @@ impl Setup {
         kernel_side::tell();
         tool::tell();
         collector::tell();
+        package::tell("cluster of the tests:", CLUSTER);
+        pieces::tell();
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::{build, fuzz, kernels, tidy};
+use super::{build, cluster, fuzz, kernels, tidy};
+use crate::cluster::pieces;
 use crate::step::{Tests, announce, cargo, in_ci, output, program, run, run_tests, say, top};
 use crate::{collector, kernel_side, package, tool};
 
@@ -18,7 +19,7 @@ const PROGRAMS: &str = "agent-ebpf/Cargo.toml";
 /// Run all checks and tests
 ///
 /// In order: formatting, tidy, the kernel programs, clippy, dependencies, unit tests, end-to-end
-/// tests against real servers, a short fuzzing, other kernels in QEMU. Goes on after a failure and
+/// tests against real servers, a short fuzzing, other kernels in QEMU, a Kubernetes of one node. Goes on after a failure and
 /// ends with a summary. What cannot run here is left out with its reason and what to install; where
 /// the environment variable CI is set, that is a failure. Name steps to run only those:
 /// `cargo xtask test tidy unit`.
@@ -26,7 +27,7 @@ const PROGRAMS: &str = "agent-ebpf/Cargo.toml";
 pub(crate) struct Test {
     /// Only these steps
     steps: Vec<Step>,
-    /// For the test programs of `unit` and `end-to-end`: a filter, or flags of the harness
+    /// For the test programs of `unit`, `end-to-end` and `cluster`: a filter, or flags of the harness
     #[arg(last = true)]
     harness: Vec<String>,
 }
@@ -52,6 +53,8 @@ enum Step {
     Fuzz,
     /// Other kernels, in QEMU
     Kernels,
+    /// The chart on a Kubernetes of one node, with real pods
+    Cluster,
 }
 
 /// How a step that ran ended.
@@ -107,6 +110,11 @@ impl Step {
             Self::Unit => {
                 announce("unit tests", "unit, property and replay tests, no privileges");
                 let mut command = cargo();
+                // Without it, what the chart renders is not looked at, or fails in CI.
+                match pieces::helm() {
+                    Ok(helm) => drop(command.env(pieces::HELM, helm)),
+                    Err(error) => say(format!("    no helm: {error:#}")),
+                }
                 command.arg("test").arg("--").args(harness);
                 run_tests(&mut command, "the harness says above what was expected; `cargo xtask bless` accepts golden text")
                     .map(counted)
@@ -114,6 +122,7 @@ impl Step {
             Self::EndToEnd => end_to_end(harness),
             Self::Fuzz => smoke(),
             Self::Kernels => other_kernels(),
+            Self::Cluster => on_a_cluster(harness),
         }
     }
 }
@@ -222,6 +231,13 @@ fn other_kernels() -> Result<Outcome> {
         "the kernel's own messages above say which program it refused, and why",
     )?;
     Ok(Outcome::Passed(String::new()))
+}
+
+fn on_a_cluster(harness: &[String]) -> Result<Outcome> {
+    match cluster::build() {
+        Ok(node) => cluster::test(&node, harness).map(counted),
+        Err(error) => Ok(Outcome::LeftOut(format!("{error:#}"))),
+    }
 }
 
 /// Prints what happened, step by step; fails if any failed, or in CI if any was left out.

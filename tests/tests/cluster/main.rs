@@ -1,0 +1,7 @@
+//! The agent on a real node of Kubernetes, installed by its chart, beside real pods whose own counts are the
+//! truth. `cargo xtask cluster test` begins the node and runs these within its namespaces.
+
+mod pods;
+mod tally;
+
+mod workloads;

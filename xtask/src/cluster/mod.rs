@@ -1,0 +1,164 @@
+//! The cluster of the tests: one node of Kubernetes with real pods, in namespaces of its own on this
+//! host, with the agent's image loaded. Nothing of it is installed, and nothing of it stays.
+
+pub(crate) mod pieces;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::image::content::Content;
+use crate::image::layer::Layer;
+use crate::image::layout::Image;
+use crate::image::name::Name;
+use crate::image::platform::Arch;
+use crate::image::time::Epoch;
+use crate::privilege::raised;
+use crate::step::{announce, run, say, target, top};
+use pieces::Pieces;
+
+/// What starts and ends it.
+const SCRIPT: &str = "tests/cluster/up.sh";
+/// How the tests are told where its state is.
+pub(crate) const VARIABLE: &str = "STETH_CLUSTER";
+/// How the tests are told where its programs are.
+pub(crate) const PROGRAMS: &str = "STETH_CLUSTER_PROGRAMS";
+/// The agent's image, by a name that no public registry answers for.
+pub(crate) const AGENT: &str = "test.invalid/steth:test";
+/// What the pods run, and what holds their namespaces.
+const SHOP: [[&str; 2]; 2] = [["test.invalid/shop:1", "/shop"], ["test.invalid/pause:1", "/pause"]];
+/// From its start until it is ready, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A cluster that is there, or could be.
+pub(crate) struct Cluster {
+    pieces: Pieces,
+    images: Vec<PathBuf>,
+    state: PathBuf,
+}
+
+/// Builds all of it, to hold the agent whose image is in this archive.
+pub(crate) fn build(agent: PathBuf) -> Result<Cluster> {
+    let pieces = pieces::build()?;
+    let place = place();
+    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    let shop = place.join("shop");
+    announce("shop", "the programs of the tests' pods");
+    pieces::compile("./shop", &shop)?;
+    let mut images = Vec::new();
+    for [name, program] in SHOP {
+        images.push(pack(&place, name, program, &shop)?);
+    }
+    images.push(agent);
+    Ok(Cluster { pieces, images, state: place.join("state") })
+}
+
+/// One that may be there, with nothing built for it.
+pub(crate) fn found() -> Result<Cluster> {
+    Ok(Cluster { pieces: pieces::build()?, images: Vec::new(), state: place().join("state") })
+}
+
+/// Where it stands, whether or not it is there.
+pub(crate) fn place() -> PathBuf {
+    target().join("cluster")
+}
+
+/// An image of one program.
+fn pack(place: &Path, name: &str, program: &str, file: &Path) -> Result<PathBuf> {
+    let mut content = Content::default();
+    let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    content.file(program.trim_start_matches('/'), 0o755, bytes);
+    content.directory("tmp", 0o1777);
+    let created = Epoch::of_source()?;
+    let layer = Layer::of(&content, created)?;
+    let image = Image {
+        name: Name::parse(name)?,
+        created,
+        labels: [].into(),
+        entrypoint: program.to_owned(),
+        port: "8080/tcp".to_owned(),
+        layers: [(Arch::here()?, layer)].into(),
+    };
+    let tarball = place.join(program.trim_start_matches('/')).with_extension("tar");
+    let file = File::create(&tarball)
+        .with_context(|| format!("{} cannot be written", tarball.display()))?;
+    image.write(std::io::BufWriter::new(file))?;
+    Ok(tarball)
+}
+
+impl Cluster {
+    /// Whether it is there, by the process that holds its namespaces.
+    fn holder(&self) -> Option<String> {
+        let id = fs::read_to_string(self.state.join("namespace.pid")).ok()?.trim().to_owned();
+        Path::new("/proc").join(&id).exists().then_some(id)
+    }
+
+    /// Begins it, unless it is there, and waits until its node is ready; none if it was there.
+    pub(crate) fn up(&self) -> Result<Option<Child>> {
+        if self.holder().is_some() {
+            return Ok(None);
+        }
+        announce(
+            "cluster",
+            &format!("one node of Kubernetes; its logs are in {}", self.state.display()),
+        );
+        fs::create_dir_all(&self.state).context("the cluster's state cannot be kept")?;
+        let images: Vec<String> =
+            self.images.iter().map(|path| path.display().to_string()).collect();
+        let log = File::create(self.state.join("up.log")).context("no log of the cluster")?;
+        let mut command = raised("env")?;
+        command.arg(format!("STATE={}", self.state.display()));
+        command.arg(format!("PROGRAMS={}", self.pieces.programs().display()));
+        command.arg(format!("ROOT={}", self.pieces.root().display()));
+        command.arg(format!("IMAGES={}", images.join(" ")));
+        command.args(["setsid", "unshare", "--net", "--mount", "--propagation", "private", "bash"]);
+        command.arg(top().join(SCRIPT)).stdin(Stdio::null());
+        command.stdout(log.try_clone().context("no log of the cluster")?).stderr(log);
+        let mut child = command.spawn().context("`unshare` could not be started")?;
+        let begun = Instant::now();
+        while self.holder().is_none() {
+            let ended = child.try_wait().context("the cluster was lost")?;
+            if ended.is_some() || begun.elapsed() > PATIENCE {
+                let _ = self.down();
+                bail!("the cluster did not come up. What to do: see {}", self.state.display());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        say(format!("    ready after {:.1} s", begun.elapsed().as_secs_f64()));
+        Ok(Some(child))
+    }
+
+    /// Ends it, and waits until nothing of it is left.
+    pub(crate) fn down(&self) -> Result<()> {
+        let Some(id) = self.holder() else { return Ok(()) };
+        run(raised("kill")?.arg(&id), "end it by hand")?;
+        let begun = Instant::now();
+        while Path::new("/proc").join(&id).exists() {
+            if begun.elapsed() > PATIENCE {
+                bail!("the cluster does not end. What to do: see process {id}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// A program within its namespaces, told where everything is.
+    pub(crate) fn within(&self, name: &str) -> Result<Command> {
+        let id = self.holder().context("no cluster. What to do: `cargo xtask cluster up`")?;
+        let mut command = raised("nsenter")?;
+        command.args(["--target", &id, "--net", "--mount", "env"]);
+        command.arg(format!("{VARIABLE}={}", self.state.display()));
+        command.arg(format!("{PROGRAMS}={}", self.pieces.programs().display()));
+        command.arg(format!("KUBECONFIG={}", self.state.join("kubeconfig").display()));
+        command.arg(name);
+        Ok(command)
+    }
+
+    /// One of its own programs: kubectl, helm.
+    pub(crate) fn program(&self, name: &str) -> Result<Command> {
+        self.within(&self.pieces.program(name).display().to_string())
+    }
+}
