@@ -47,7 +47,10 @@ fn cached() -> Option<PathBuf> {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?;
     let version = RECIPE.lines().find_map(|line| line.trim().strip_prefix("version: "))?;
-    Some(cache.join(format!("steth/otelcol-{version}/otelcol")))
+    let place = cache.join(format!("steth/otelcol-{version}"));
+    // One that was made of less would not know what it is asked for.
+    let built_from = std::fs::read_to_string(place.join("builder.yaml")).unwrap_or_default();
+    (built_from == RECIPE).then(|| place.join("otelcol"))
 }
 
 impl Collector {

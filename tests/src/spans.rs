@@ -13,6 +13,8 @@ pub struct Span {
     pub resource: BTreeMap<String, Value>,
     /// The resource's schema.
     pub schema: String,
+    /// Attributes of the scope.
+    pub scope: BTreeMap<String, Value>,
     /// 32 hexadecimal digits.
     pub trace: String,
     /// 16 hexadecimal digits.
@@ -59,11 +61,14 @@ pub(crate) fn of(request: &Value) -> Vec<Span> {
     let mut spans = Vec::new();
     for of in list(request, "resourceSpans") {
         let resource = attributes(of.get("resource").unwrap_or(&Value::Null));
-        for span in list(of, "scopeSpans").flat_map(|scope| list(scope, "spans")) {
+        let scopes = list(of, "scopeSpans");
+        let spans_of = |scope| list(scope, "spans").map(move |span| (scope, span));
+        for (scope, span) in scopes.flat_map(spans_of) {
             let status = span.get("status").unwrap_or(&Value::Null);
             spans.push(Span {
                 resource: resource.clone(),
                 schema: text(of, "schemaUrl"),
+                scope: attributes(scope.get("scope").unwrap_or(&Value::Null)),
                 trace: text(span, "traceId"),
                 id: text(span, "spanId"),
                 parent: text(span, "parentSpanId"),

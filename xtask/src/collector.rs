@@ -12,14 +12,17 @@ use crate::step::{announce, run, say, top};
 
 /// What it is made of; its builder is of the same version.
 const RECIPE: &str = "tests/collector/builder.yaml";
+/// The recipe it was built from, beside it; the tests look there as well.
+const BUILT_FROM: &str = "builder.yaml";
 /// How the tests are told where it is.
 pub(crate) const VARIABLE: &str = "STETH_OTELCOL";
 /// Where it is, built if it is not there yet.
 pub(crate) fn build() -> Result<PathBuf> {
-    let version = version()?;
+    let recipe = recipe()?;
+    let version = version_of(&recipe).with_context(|| format!("{RECIPE} names no version"))?;
     let place = place(&version)?;
     let collector = place.join("otelcol");
-    if collector.is_file() {
+    if is_built(&place, &recipe) {
         return Ok(collector);
     }
     announce(
@@ -27,35 +30,45 @@ pub(crate) fn build() -> Result<PathBuf> {
         &format!("the tests send to it; built once, into {}, in some minutes", place.display()),
     );
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-    fs::copy(top().join(RECIPE), place.join("builder.yaml")).context("the recipe is gone")?;
+    let next = place.join("builder.part.yaml");
+    fs::write(&next, &recipe).with_context(|| format!("cannot write {}", next.display()))?;
     let builder = format!("go.opentelemetry.io/collector/cmd/builder@v{version}");
     run(go(&place).env("GOBIN", &place).args(["install", "-trimpath", &builder]), ADVICE)?;
     let mut generate = in_go(Command::new(place.join("builder")), &place);
-    run(generate.args(["--config", "builder.yaml", "--skip-compilation"]), ADVICE)?;
+    run(generate.arg("--config").arg(&next).arg("--skip-compilation"), ADVICE)?;
     // Under another name until it is whole.
     let part = place.join("otelcol.part");
     let mut compile = go(&place.join("source"));
     compile.args(["build", "-p", "2", "-trimpath", "-ldflags=-s -w", "-o"]).arg(&part).arg(".");
     run(&mut compile, ADVICE)?;
-    fs::rename(&part, &collector).context("the Collector cannot be put in its place")?;
+    let misplaced = "the Collector cannot be put in its place";
+    fs::rename(&part, &collector).context(misplaced)?;
+    fs::rename(&next, place.join(BUILT_FROM)).context(misplaced)?;
     // What is left over is large and of no further use.
     let _ = fs::remove_file(place.join("builder"));
     let _ = fs::remove_dir_all(place.join("source"));
     Ok(collector)
 }
 
+/// Whether it is there, and made of what the recipe says now.
+fn is_built(place: &Path, recipe: &str) -> bool {
+    let built_from = fs::read_to_string(place.join(BUILT_FROM)).unwrap_or_default();
+    place.join("otelcol").is_file() && built_from == recipe
+}
+
 /// Tells whether it is there, for `setup`.
 pub(crate) fn tell() {
-    let there = version()
-        .and_then(|version| place(&version))
-        .is_ok_and(|place| place.join("otelcol").is_file());
+    let there = recipe().ok().and_then(|recipe| {
+        let place = place(&version_of(&recipe)?).ok()?;
+        is_built(&place, &recipe).then_some(())
+    });
+    let there = there.is_some();
     let there = if there { "in the user's cache" } else { "missing" };
     say(format!("    {:<20} {there:<30} receives what the tests export", "otelcol"));
 }
 
-fn version() -> Result<String> {
-    let recipe = fs::read_to_string(top().join(RECIPE)).context(RECIPE)?;
-    version_of(&recipe).with_context(|| format!("{RECIPE} names no version"))
+fn recipe() -> Result<String> {
+    fs::read_to_string(top().join(RECIPE)).context(RECIPE)
 }
 
 fn version_of(recipe: &str) -> Option<String> {
@@ -68,12 +81,25 @@ fn place(version: &str) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{version, version_of};
+    use super::{is_built, recipe, version_of};
 
     #[test]
     fn the_recipe_names_its_version() {
         assert_eq!(version_of("dist:\n  name: x\n  version: 1.2.3\n").as_deref(), Some("1.2.3"));
         assert_eq!(version_of("dist:\n  name: x\n"), None);
-        assert!(version().is_ok());
+        assert!(version_of(&recipe().unwrap()).is_some());
+    }
+
+    #[test]
+    fn another_recipe_makes_another_collector() {
+        let place = tempfile::tempdir().unwrap();
+        let check = |expect| assert_eq!(is_built(place.path(), "now"), expect);
+        check(false);
+        std::fs::write(place.path().join("builder.yaml"), "now").unwrap();
+        check(false);
+        std::fs::write(place.path().join("otelcol"), "").unwrap();
+        check(true);
+        std::fs::write(place.path().join("builder.yaml"), "before").unwrap();
+        check(false);
     }
 }
