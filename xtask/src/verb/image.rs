@@ -26,12 +26,12 @@ const LARGEST: usize = 25_000_000;
 /// written beside it too. No daemon and no registry is asked. Load it with `podman load --input FILE`,
 /// `skopeo copy oci-archive:FILE ...` or `ctr --namespace k8s.io images import FILE`.
 ///
-/// The program is built for musl where `rustup target add` and a C compiler for it can be had, else with
-/// GNU's C library; both are linked in whole. `--platform` names processors, each with a compiler for it:
-/// what is missing is installed or told.
+/// The program is linked with musl where its standard library (`rustup target add`) and `musl-gcc` are
+/// installed, else with GNU's C library, whole in either case; it says which. Each processor that
+/// `--platform` names needs a standard library and a C compiler: what is missing is installed or told.
 ///
-/// Building a commit again with the same compilers and certificates gives the same digest. Files bear
-/// the commit's time, or what `SOURCE_DATE_EPOCH` says.
+/// Building a commit again in a directory of the same name, with the same compilers and certificates,
+/// gives the same digest. Files bear the commit's time, or what `SOURCE_DATE_EPOCH` says.
 #[derive(clap::Args)]
 pub(crate) struct Image {
     /// For which processors, in one image: linux/amd64, linux/arm64; this one's if left out
