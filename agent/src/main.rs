@@ -55,7 +55,9 @@ fn report(cli: &Cli, loaded: &config::Loaded) -> anyhow::Result<ExitCode> {
         Ok(kernel_side) => {
             let tier = Some(kernel_side.tier.named());
             // What would be given up is given up: this process is over when it has told of it.
-            let more = usage.into_iter().chain(confine::confine(&config.confine, kernel_side));
+            let terminal = confine::Terminal::Inherited;
+            let given_up = confine::confine(&config.confine, terminal, kernel_side);
+            let more = usage.into_iter().chain(given_up);
             check::report(kernel, tier, &kernel_side.reports, more, privileges)
         }
         Err(error) => {

@@ -46,7 +46,7 @@ pub fn follow(
     options.families = wanted.collect();
     start::ask_for_spans(&mut options, config);
     let mut kernel = start::load(&options)?;
-    let confined = confine::confine(&config.confine, &mut kernel);
+    let confined = confine::confine(&config.confine, confine::Terminal::Inherited, &mut kernel);
     let root = HostRoot::find(&config.host.root);
     let machine = Machine::read(&root);
     let trace = start::looked_at(config, config.trace(start::seed(), UNTAKEN));

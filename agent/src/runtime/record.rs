@@ -53,7 +53,8 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
     let (file, shown) =
         if wanted.anonymous { (unseen(wanted.file)?, Some(file)) } else { (file, None) };
     let raw = file.try_clone().context("the recording cannot be begun")?;
-    let confined = confine::confine(&loaded.config.confine, &mut kernel);
+    let confined =
+        confine::confine(&loaded.config.confine, confine::Terminal::Inherited, &mut kernel);
 
     let root = HostRoot::find(&loaded.config.host.root);
     let machine = Machine::read(&root);

@@ -182,7 +182,12 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
     let listens = loaded.config.prometheus.enabled && exports.prometheus;
     let listener =
         listens.then(|| server::listen(loaded.config.prometheus.listen.0)).transpose()?;
-    let confined = || confine::confine(&loaded.config.confine, &mut kernel);
+    let terminal = if shows && !std::io::stdin().is_terminal() {
+        confine::Terminal::Opened
+    } else {
+        confine::Terminal::Inherited
+    };
+    let confined = || confine::confine(&loaded.config.confine, terminal, &mut kernel);
     // The pipeline has a thread of its own: nothing that waits for the network can hold it up.
     let (confined, pipeline) =
         Urgent::start("steth-pipeline", confined).context("no thread for the pipeline")?;

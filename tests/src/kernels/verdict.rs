@@ -37,7 +37,10 @@ pub fn problems(reports: &[Report], demand: Demand) -> Vec<String> {
         }
     }
     match (demand, &outcome.agent) {
-        (Demand::Agent(tier), Some(agent)) => of_agent(agent, tier, &mut problems),
+        (Demand::Agent(tier), Some(agent)) => {
+            of_agent(agent, tier, &mut problems);
+            given_up(&kernel.release, &agent.status, &mut problems);
+        }
         (Demand::Agent(_), None) => problems.push("no word of the agent".to_owned()),
         (Demand::Load, _) => {}
     }
@@ -101,6 +104,28 @@ fn failed_probes(status: &Value, problems: &mut Vec<String>) {
             }
         }
         _ => {}
+    }
+}
+
+/// What the agent keeps: kernels before 5.19 ask for `CAP_BPF` with every look into a map, as Debian sets them up.
+fn given_up(release: &str, status: &Value, problems: &mut Vec<String>) {
+    let asks = ["5.10.", "5.15."].iter().any(|old| release.starts_with(old));
+    let rows = status.pointer("/capture/probes").and_then(Value::as_array);
+    for (name, shall) in [
+        ("no_new_privs", "active"),
+        ("capabilities", "active"),
+        ("seccomp", "active"),
+        ("CAP_BPF", if asks { "active" } else { "disabled" }),
+        ("CAP_PERFMON", "disabled"),
+        ("CAP_SYS_PTRACE", "active"),
+        ("CAP_DAC_READ_SEARCH", "active"),
+    ] {
+        let named = |row: &&Value| row.get("name").and_then(Value::as_str) == Some(name);
+        let row = rows.and_then(|rows| rows.iter().find(named));
+        let state = row.and_then(|row| row.get("state")).and_then(Value::as_str);
+        if state != Some(shall) {
+            problems.push(format!("{name} is {state:?}, not {shall}"));
+        }
     }
 }
 
@@ -175,12 +200,40 @@ mod tests {
         vec![Report::Booted(kernel), Report::Done(Box::new(outcome))]
     }
 
+    /// With these rows beside those that every agent has.
+    fn status(tier: u8, more: &[(&str, &str)]) -> Value {
+        let usual = [
+            ("no_new_privs", "active"),
+            ("capabilities", "active"),
+            ("seccomp", "active"),
+            ("CAP_BPF", "disabled"),
+            ("CAP_PERFMON", "disabled"),
+            ("CAP_SYS_PTRACE", "active"),
+            ("CAP_DAC_READ_SEARCH", "active"),
+        ];
+        let rows = usual.iter().chain(more);
+        let rows: Vec<Value> =
+            rows.map(|(name, state)| serde_json::json!({"name": name, "state": state})).collect();
+        serde_json::json!({"capture": {"tier": tier, "probes": rows}})
+    }
+
+    #[test]
+    fn kernels_that_ask_for_it_leave_the_agent_its_capability() {
+        let check = |release: &str, expect: &[&str]| {
+            let mut problems = Vec::new();
+            given_up(release, &status(1, &[]), &mut problems);
+            assert_eq!(problems, expect, "{release}");
+        };
+        check("6.1.0-30-amd64", &[]);
+        check("5.10.0-32-amd64", &["CAP_BPF is Some(\"disabled\"), not active"]);
+    }
+
     fn perfect() -> Agent {
         Agent {
             server: load::expected(),
             client: load::expected(),
             ended: "exit status: 0".to_owned(),
-            status: serde_json::json!({"capture": {"tier": 1}}),
+            status: status(1, &[]),
             ..Agent::default()
         }
     }
@@ -206,7 +259,7 @@ mod tests {
         let mut short = perfect();
         short.server.insert("GET 200".to_owned(), 24);
         short.missed_runs.insert("sys_exit".to_owned(), 1);
-        short.status = serde_json::json!({"capture": {"tier": 3}});
+        short.status = status(3, &[]);
         assert_eq!(problems(&reports(short.clone()), Demand::Agent(Tier::Syscall)), [""; 0]);
         short.server.insert("GET 200".to_owned(), 23);
         assert_eq!(problems(&reports(short.clone()), Demand::Agent(Tier::Syscall)).len(), 2);
@@ -216,9 +269,7 @@ mod tests {
 
     #[test]
     fn counts_a_failed_probe_a_loss_and_a_complaint_as_problems() {
-        let probes =
-            serde_json::json!([{"name": "a", "state": "active"}, {"name": "b", "state": "failed"}]);
-        let status = serde_json::json!({"capture": {"tier": 1, "probes": probes}});
+        let status = status(1, &[("a", "active"), ("b", "failed")]);
         let agent = Agent {
             status,
             lost: [("steth_lost".to_owned(), 2.0)].into(),

@@ -3,9 +3,8 @@
 //!
 //! Missing for good, and what the tests try: running a program (`execve`, `fork`), looking into or writing to
 //! another process (`ptrace`, `process_vm_*`), mounting, loading modules, entering or making namespaces,
-//! telling others to end (`kill`), loading programs into the kernel (`bpf` has the commands that read). Opening a
-//! file to write it cannot be told from opening it to read: a filter sees numbers, and where the flags stand is
-//! not the same for every call. Capabilities and a read-only file system bound that.
+//! telling others to end (`kill`), loading programs into the kernel (`bpf` has the commands that read), and opening a
+//! file to write it: `/proc/PID/mem` is a file, and `CAP_SYS_PTRACE` would open it.
 
 use libc::c_long;
 
@@ -26,6 +25,8 @@ pub(crate) enum Only {
     Where(&'static [&'static [Is]]),
     /// The first argument is this process.
     Here,
+    /// This argument has the flags of `open`, and says neither write nor create nor empty.
+    Reading(u8),
 }
 
 /// The bits of an argument under the mask are these.
@@ -51,14 +52,15 @@ macro_rules! calls {
 
 /// Calls that newer processors do not have: a C library makes others there.
 macro_rules! old {
-    ($($name:ident)*) => {
+    ($($name:ident)*) => { old!(Only::Any; $($name)*) };
+    ($only:expr; $($name:ident)*) => {
         &[$(Call {
             name: stringify!($name),
             #[cfg(target_arch = "x86_64")]
             number: Some(libc::$name),
             #[cfg(not(target_arch = "x86_64"))]
             number: None,
-            only: Only::Any,
+            only: $only,
         }),*]
     };
 }
@@ -90,10 +92,12 @@ pub(crate) const RUNNING: &[&[Call]] = &[
     // /proc, /sys, certificates, tokens, time zones, resolv.conf; the log and recordings.
     calls! {
         SYS_close SYS_dup SYS_faccessat SYS_faccessat2 SYS_fcntl SYS_fstat SYS_fstatfs SYS_getcwd SYS_getdents64
-        SYS_lseek SYS_newfstatat SYS_openat SYS_pread64 SYS_pwrite64 SYS_read SYS_readlinkat SYS_readv SYS_statfs
+        SYS_lseek SYS_newfstatat SYS_pread64 SYS_pwrite64 SYS_read SYS_readlinkat SYS_readv SYS_statfs
         SYS_statx SYS_write SYS_writev
     },
-    old! { SYS_access SYS_lstat SYS_open SYS_readlink SYS_stat },
+    old! { SYS_access SYS_lstat SYS_readlink SYS_stat },
+    calls! { Only::Reading(2); SYS_openat },
+    old! { Only::Reading(1); SYS_open },
     // TCGETS and TCSETS in three forms, TIOCGWINSZ, FIONBIO, FIONREAD, FIOCLEX: the terminal's mode and size,
     // descriptors that do not block or are not inherited. Nothing is typed into a terminal by this (TIOCSTI).
     calls! {
@@ -168,10 +172,10 @@ pub(crate) const STARTING: &[&[Call]] = &[
 pub(crate) const RUNTIMES: &[&[Call]] = &[
     calls! {
         SYS_chdir SYS_close_range SYS_dup3 SYS_execveat SYS_fchdir SYS_fchown SYS_getgroups SYS_ioctl SYS_keyctl
-        SYS_personality SYS_setgid SYS_setgroups SYS_setresgid SYS_setresuid SYS_setsid SYS_setuid SYS_tgkill
+        SYS_openat SYS_personality SYS_setgid SYS_setgroups SYS_setresgid SYS_setresuid SYS_setsid SYS_setuid SYS_tgkill
         SYS_umask SYS_wait4
     },
-    old! { SYS_dup2 },
+    old! { SYS_dup2 SYS_open },
 ];
 
 /// `CLONE_THREAD` and `CLONE_VM`, and none of the flags that make namespaces.
@@ -183,6 +187,8 @@ const UNIX: u64 = 1;
 const INET: u64 = 2;
 const INET6: u64 = 10;
 const NETLINK: u64 = 16;
+/// `O_ACCMODE`, `O_CREAT` and `O_TRUNC`: none of them is set where a file is only read.
+pub(crate) const WRITES: u64 = 0o3 | 0o100 | 0o1000;
 const SET_NAME: u64 = 15;
 const SET_VMA: u64 = 0x5356_4d41;
 const AUXILIARY: u64 = 0x4155_5856;

@@ -10,7 +10,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
-use super::calls::{Call, Is, Only, RUNNING, UNKNOWN};
+use super::Terminal;
+use super::calls::{Call, Is, Only, RUNNING, UNKNOWN, WRITES};
 
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]
@@ -39,32 +40,33 @@ fn refused(error: &seccompiler::Error) -> String {
 }
 
 /// From here on this thread, and every thread that it starts, makes the calls of a running agent and no others.
-pub(crate) fn install() -> Result<(), Error> {
-    let (unknown, allowed) = programs(std::process::id())?;
+pub(crate) fn install(terminal: Terminal) -> Result<(), Error> {
+    let (unknown, allowed) = programs(std::process::id(), terminal)?;
     // The stricter answer wins whatever the order is; after the second nothing more can be installed.
     apply_filter(&unknown)?;
     Ok(apply_filter(&allowed)?)
 }
 
 /// Both filters, for the process of this id: what is answered as unknown, and what is allowed.
-pub(crate) fn programs(pid: u32) -> Result<(BpfProgram, BpfProgram), BackendError> {
+fn programs(pid: u32, terminal: Terminal) -> Result<(BpfProgram, BpfProgram), BackendError> {
     let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let unknown = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     let allowed = RUNNING.iter().copied().flatten().chain(UNKNOWN);
+    let rules = |only| rules(only, pid, terminal);
     Ok((
-        program(UNKNOWN.iter(), pid, SeccompAction::Allow, unknown)?,
-        program(allowed, pid, refuse, SeccompAction::Allow)?,
+        program(UNKNOWN.iter(), rules, SeccompAction::Allow, unknown)?,
+        program(allowed, rules, refuse, SeccompAction::Allow)?,
     ))
 }
 
 fn program<'a>(
     calls: impl Iterator<Item = &'a Call>,
-    pid: u32,
+    rules: impl Fn(Only) -> Result<Vec<SeccompRule>, BackendError>,
     others: SeccompAction,
     these: SeccompAction,
 ) -> Result<BpfProgram, BackendError> {
     let rules: Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> = calls
-        .filter_map(|call| Some((call.number?, rules(call.only, pid))))
+        .filter_map(|call| Some((call.number?, rules(call.only))))
         .map(|(number, rules)| Ok((number, rules?)))
         .collect();
     let processor = TargetArch::try_from(std::env::consts::ARCH)?;
@@ -72,13 +74,15 @@ fn program<'a>(
 }
 
 /// One rule for each way in which a call may be made; none for any way.
-fn rules(only: Only, pid: u32) -> Result<Vec<SeccompRule>, BackendError> {
+fn rules(only: Only, pid: u32, terminal: Terminal) -> Result<Vec<SeccompRule>, BackendError> {
     match only {
         Only::Any => Ok(Vec::new()),
         Only::Here => {
             let here = Is { argument: 0, mask: 0xffff_ffff, value: u64::from(pid) };
             Ok(vec![rule(&[here])?])
         }
+        Only::Reading(_) if terminal == Terminal::Opened => Ok(Vec::new()),
+        Only::Reading(argument) => Ok(vec![rule(&[Is { argument, mask: WRITES, value: 0 }])?]),
         Only::Where(ways) => ways.iter().map(|way| rule(way)).collect(),
     }
 }

@@ -32,12 +32,25 @@ use crate::config::keys::Confine;
 use crate::health::probe::{Probe as Row, State};
 use crate::kernel::Kernel;
 
-/// Gives up what is not needed any more, and says row by row what was and what was not.
-pub fn confine(wanted: &Confine, kernel: &mut Kernel) -> Vec<Row> {
-    give_up(wanted, &mut || kernel.answers())
+/// How the terminal is come by, if one is drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// It is standard input, or there is none.
+    Inherited,
+    /// Standard input is something else, so it is opened when it is drawn on, and for writing.
+    Opened,
 }
 
-fn give_up(wanted: &Confine, works: &mut dyn FnMut() -> io::Result<()>) -> Vec<Row> {
+/// Gives up what is not needed any more, and says row by row what was and what was not.
+pub fn confine(wanted: &Confine, terminal: Terminal, kernel: &mut Kernel) -> Vec<Row> {
+    give_up(wanted, terminal, &mut || kernel.answers())
+}
+
+fn give_up(
+    wanted: &Confine,
+    terminal: Terminal,
+    works: &mut dyn FnMut() -> io::Result<()>,
+) -> Vec<Row> {
     let had = Privileges::of_this_thread().unwrap_or_default();
     let Confine { capabilities, seccomp } = *wanted;
     let mut rows = Vec::new();
@@ -60,7 +73,7 @@ fn give_up(wanted: &Confine, works: &mut dyn FnMut() -> io::Result<()>) -> Vec<R
     rows.extend(had.rows(Privileges::of_this_thread().unwrap_or(had)));
     if seccomp {
         let lost = "system calls that it does not need are refused";
-        rows.push(row("seccomp", "seccomp", filter::install(), lost));
+        rows.push(row("seccomp", "seccomp", filter::install(terminal), lost));
     } else {
         rows.push(off("seccomp", "seccomp", "`confine.seccomp` is off"));
     }

@@ -16,8 +16,8 @@ pub fn profile() -> String {
     for call in [RUNNING, STARTING, RUNTIMES].into_iter().flatten().copied().flatten() {
         let more = match call.only {
             Only::Where(ways) => Some(ways.to_vec()),
-            // The id of the process is not known yet.
-            Only::Any | Only::Here => None,
+            // The id of the process is not known yet, and a runtime opens what it writes to.
+            Only::Any | Only::Here | Only::Reading(_) => None,
         };
         let known = ways.entry(call.plain()).or_insert_with(|| Some(Vec::new()));
         *known = known.take().zip(more).map(|(known, more)| [known, more].concat());

@@ -9,13 +9,13 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities};
 
 use super::calls::{Call, RUNNING, RUNTIMES, STARTING, UNKNOWN};
-use super::{Confine, filter, give_up};
+use super::{Confine, Terminal, filter, give_up};
 use crate::health::probe::State;
 
 /// Does `work` where the filter is, if the kernel has any.
 fn filtered(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
-        scope.spawn(|| match filter::install() {
+        scope.spawn(|| match filter::install(Terminal::Inherited) {
             Ok(()) => work(),
             Err(error) => eprintln!("not tried: {error}"),
         });
@@ -24,6 +24,8 @@ fn filtered(work: impl FnOnce() + Send) {
 
 #[test]
 fn what_is_not_on_the_list_fails_and_nobody_ends() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path();
     filtered(|| {
         let refused = |outcome: std::io::Result<()>, what: &str| {
             let error = outcome.expect_err(what);
@@ -42,8 +44,11 @@ fn what_is_not_on_the_list_fails_and_nobody_ends() {
         refused(TcpListener::bind(("127.0.0.1", 0)).map(drop), "a port is opened");
         refused(rustix::thread::set_no_new_privs(true).map_err(Into::into), "prctl");
         refused(rustix::process::setpriority_process(Some(own), 19).map_err(Into::into), "nice");
-        refused(std::fs::create_dir("/tmp/steth-confined"), "a directory is made");
-        let more = filter::install().map_err(|error| error.to_string());
+        refused(std::fs::create_dir(directory.join("one")), "a directory is made");
+        refused(std::fs::write(directory.join("file"), "x"), "a file is made");
+        let memory = std::fs::OpenOptions::new().write(true).open("/proc/self/mem");
+        refused(memory.map(drop), "memory is written");
+        let more = filter::install(Terminal::Inherited).map_err(|error| error.to_string());
         assert!(more.is_err_and(|why| why.contains("not permitted")), "another filter");
     });
 }
@@ -110,7 +115,7 @@ fn what_is_kept_is_the_least_that_works() {
                     let effective = capabilities(None)?.effective;
                     if effective.contains(needed) { Ok(()) } else { Err(Errno::PERM.into()) }
                 };
-                let rows = give_up(&wanted, &mut works);
+                let rows = give_up(&wanted, Terminal::Inherited, &mut works);
                 assert_eq!(told(&rows, "capabilities"), State::Active, "{rows:?}");
                 assert_eq!(told(&rows, "no_new_privs"), State::Active, "{rows:?}");
                 sets()
@@ -138,7 +143,8 @@ fn what_is_switched_off_stays_and_is_told() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let before = sets();
-            let rows = give_up(&Confine { capabilities: false, seccomp: false }, &mut || Ok(()));
+            let off = Confine { capabilities: false, seccomp: false };
+            let rows = give_up(&off, Terminal::Inherited, &mut || Ok(()));
             assert_eq!(sets(), before);
             for name in ["capabilities", "seccomp"] {
                 assert!(matches!(told(&rows, name), State::Disabled { .. }), "{rows:?}");
@@ -183,6 +189,6 @@ fn the_list_has_no_call_twice_and_none_that_it_must_not_have() {
     let all = [STARTING, RUNTIMES].into_iter().flatten().copied().flatten();
     let whole = all.filter(|call| running.contains(&call.plain()));
     let wider: Vec<&str> = whole.map(Call::plain).collect();
-    assert_eq!(wider, ["bpf", "prctl", "prlimit64", "ioctl", "tgkill"]);
+    assert_eq!(wider, ["bpf", "prctl", "prlimit64", "ioctl", "openat", "tgkill", "open"]);
     assert!(UNKNOWN.iter().all(|call| !running.contains(&call.plain())));
 }
