@@ -4,18 +4,21 @@
 //! unmet --asked for--> Waiting --all that could be said was said, or the wait is over--> Worn --not asked for--> unmet
 //! ```
 //!
-//! Nothing is told of whom waits. A badge that is worn never changes: its series would be taken for others. What is
+//! Nothing is told of who waits. A badge that is worn never changes: its series would be taken for others. What is
 //! late is late for good, and counted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::fact::{ContainerId, News, PodUid, Source};
+use super::owner::{Above, owners};
+use super::place::{Part, Place};
 use super::sheet::{Ground, Sheet};
 use super::store::{Limits, Store};
 use crate::event::{Nanos, Timestamp};
 use crate::host::{Cgroup, cgroup};
 use crate::metric::keys::Keys;
+use crate::metric::snapshot::Attribute;
 
 /// Badges that are kept at most.
 const BADGES: usize = 8192;
@@ -105,6 +108,11 @@ pub struct Cluster {
     badges: HashMap<Whose, Badge>,
     /// Why a source cannot be asked; of one that has not spoken yet, nothing is known.
     standing: BTreeMap<Source, Result<(), String>>,
+    /// The same of what the server is asked beside pods.
+    parts: BTreeMap<Part, Result<(), String>>,
+    place: Place,
+    /// Since when nothing at all may be told, as nobody has said yet where this is.
+    placeless: Option<Timestamp>,
     keys: Keys,
     counts: Counts,
     now: Timestamp,
@@ -112,15 +120,19 @@ pub struct Cluster {
 
 impl Cluster {
     /// One of which nothing is known.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, now: Timestamp) -> Self {
+        let placeless = config.sources.contains(&Source::Server).then_some(now);
         Self {
             config,
             store: Store::new(Limits::default()),
             badges: HashMap::new(),
             standing: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            place: Place::default(),
+            placeless,
             keys: Keys::default(),
             counts: Counts::default(),
-            now: Timestamp::default(),
+            now,
         }
     }
 
@@ -172,6 +184,11 @@ impl Cluster {
             News::Away(source, why) => {
                 self.standing.insert(*source, Err(why.clone()));
             }
+            News::Place(place) => self.place.clone_from(place),
+            News::Part(part, standing) => {
+                self.parts.insert(*part, standing.clone());
+            }
+            News::Above(..) => {}
         }
         self.store.learn(news, self.now);
         self.settle_all();
@@ -192,6 +209,16 @@ impl Cluster {
         self.settle_all();
     }
 
+    /// Whether nothing at all may be told yet, in pods or beside them, since the server may still say where this is.
+    pub fn is_placeless(&self) -> bool {
+        self.placeless.is_some()
+    }
+
+    /// Where this is, as far as it is known.
+    pub fn place(&self) -> Vec<Attribute> {
+        self.place.attributes()
+    }
+
     /// Whether anybody waits for what a source could say.
     pub fn is_asked(&self) -> bool {
         self.badges.values().any(|badge| matches!(badge.state, State::Waiting { .. }))
@@ -200,6 +227,11 @@ impl Cluster {
     /// The sources that are asked, with why they cannot be; none of one that has not spoken yet.
     pub fn standing(&self) -> impl Iterator<Item = (Source, Option<&Result<(), String>>)> {
         self.config.sources.iter().map(|source| (*source, self.standing.get(source)))
+    }
+
+    /// What the server was asked beside pods, with why it does not answer.
+    pub fn parts(&self) -> impl Iterator<Item = (Part, &Result<(), String>)> {
+        self.parts.iter().map(|(part, standing)| (*part, standing))
     }
 
     /// What was given out and what could not be.
@@ -215,6 +247,10 @@ impl Cluster {
     }
 
     fn settle_all(&mut self) {
+        let is_over = |since| self.now.since(since) >= self.config.wait;
+        // The server says where this is before it says anything else.
+        let has_spoken = self.standing.contains_key(&Source::Server);
+        self.placeless = self.placeless.filter(|since| !has_spoken && !is_over(*since));
         let waiting = self.badges.iter().filter(|(_, b)| matches!(b.state, State::Waiting { .. }));
         let waiting: Vec<Whose> = waiting.map(|(whose, _)| whose.clone()).collect();
         for whose in waiting {
@@ -224,7 +260,7 @@ impl Cluster {
 
     /// Gives the badge out if no more is to be waited for.
     fn settle(&mut self, whose: &Whose) {
-        let Self { config, store, badges, standing, keys, counts, now } = self;
+        let Self { config, store, badges, standing, place, keys, counts, now, .. } = self;
         let Some(badge) = badges.get_mut(whose) else { return };
         let State::Waiting { since } = badge.state else { return };
         let container = match whose {
@@ -234,16 +270,28 @@ impl Cluster {
         let pod = store.pod(whose.pod());
         let is_met = container.is_some() || matches!(whose, Whose::Pod(_));
         // Who is away is not waited for; who has not spoken yet may.
-        let may_add = |source: &Source| {
-            !matches!(standing.get(source), Some(Err(_))) && !store.is_told_by(whose.pod(), *source)
+        let is_away = |source: Source| matches!(standing.get(&source), Some(Err(_)));
+        let may_add = |source: Source| {
+            config.sources.contains(&source)
+                && !is_away(source)
+                && !store.is_told_by(whose.pod(), source)
         };
-        let is_owned = pod.as_ref().is_some_and(|pod| super::owner::owners(pod).next().is_some());
-        let is_whole = pod.is_some() && (is_owned || !config.sources.iter().any(may_add));
+        let is_owned = pod.as_ref().is_some_and(|pod| owners(pod).next().is_some());
+        // The server has what nobody else can say: uids, when the pod began, and whose its owner is.
+        let is_partial = pod.as_ref().is_some_and(|pod| {
+            let above = pod.owner.as_ref().map(|owner| &owner.above);
+            pod.started.is_none() || above == Some(&Above::Asked)
+        });
+        let is_awaited = may_add(Source::Server)
+            || (is_partial && config.sources.contains(&Source::Server) && !is_away(Source::Server))
+            || (!is_owned && may_add(Source::Runtime));
+        let is_whole = pod.is_some() && !is_awaited;
         if !(is_met && is_whole) && now.since(since) < config.wait {
             return;
         }
         counts.nameless += u64::from(pod.is_none());
-        let sheet = Sheet::new(&config.ground, whose, pod.as_ref(), container.as_ref(), keys);
+        let sheet =
+            Sheet::new(&config.ground, place, whose, pod.as_ref(), container.as_ref(), keys);
         badge.state = State::Worn(Arc::new(sheet));
     }
 }

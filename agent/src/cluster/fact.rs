@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::image::Image;
-use super::owner::Owner;
+use super::owner::{Above, Owner};
+use super::place::{Part, Place};
 use crate::host::text::{TEXT, text};
 
 /// A container's id, as its control group has it.
@@ -114,6 +115,12 @@ pub enum News {
     Gone(Source, PodUid),
     /// The source cannot be asked, for this reason; what it said stands.
     Away(Source, String),
+    /// The node and the cluster that all of this is in, as far as the server says.
+    Place(Place),
+    /// What stands above an owner with this uid.
+    Above(Arc<str>, Above),
+    /// Whether the server answers questions of this kind.
+    Part(Part, Result<(), String>),
 }
 
 /// What all annotations that are meant for resources begin with.
@@ -149,17 +156,16 @@ fn kept<'a>(
     all: impl Iterator<Item = (&'a str, &'a str)>,
     is_kept: impl Fn(&str) -> bool,
 ) -> Pairs {
-    let wanted = all.filter(|(key, _)| key.len() <= KEY && is_kept(key));
     let clean = |key: &str| !key.chars().any(char::is_control);
-    wanted
-        .filter(|(key, _)| clean(key))
-        .take(ANNOTATIONS)
-        .map(|(key, value)| (key.into(), text(value.as_bytes()).into()))
-        .collect()
+    let wanted = all.filter(|(key, _)| key.len() <= KEY && is_kept(key) && clean(key));
+    // In their order: of too many, the same are to be kept each time.
+    let wanted: BTreeMap<&str, &str> = wanted.collect();
+    let wanted = wanted.into_iter().take(ANNOTATIONS);
+    wanted.map(|(key, value)| (key.into(), text(value.as_bytes()).into())).collect()
 }
 
 /// A text of a source, as it is kept; none if it is empty.
-pub(super) fn some(said: &str) -> Option<Arc<str>> {
+pub(crate) fn some(said: &str) -> Option<Arc<str>> {
     // The longest name there is in a cluster is kept whole.
     const { assert!(TEXT >= 253) }
     (!said.is_empty()).then(|| text(said.as_bytes()).into())

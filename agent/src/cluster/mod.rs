@@ -9,15 +9,18 @@ mod fact;
 mod image;
 mod name;
 mod owner;
+mod place;
 mod sheet;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use badge::{Cluster, Config, Counts, Whose};
+pub(crate) use fact::some;
 pub use fact::{Chosen, Container, ContainerId, News, Pod, PodUid, Source};
 pub use image::Image;
 pub use name::BY;
-pub use owner::{Kind, Owner};
+pub use owner::{Above, Kind, Owner};
+pub use place::{Part, Place};
 pub use sheet::{Ground, Sheet};
 pub use store::{Limits, Store};

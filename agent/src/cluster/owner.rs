@@ -1,14 +1,15 @@
 //! What a pod is one of: as the server says, else as the labels show that controllers put on their pods.
 //!
-//! Nobody is asked for what stands above a `ReplicaSet` or a Job: their names are made of it.
+//! What stands above a `ReplicaSet` or a Job is the server's to say as well. Where it does not, it is in their names:
+//! they are made of it.
 
 use std::sync::Arc;
 
 use super::fact::{Pod, some};
 use crate::metric::key::{
-    K8S_CRONJOB_NAME, K8S_DAEMONSET_NAME, K8S_DAEMONSET_UID, K8S_DEPLOYMENT_NAME, K8S_JOB_NAME,
-    K8S_JOB_UID, K8S_REPLICASET_NAME, K8S_REPLICASET_UID, K8S_STATEFULSET_NAME,
-    K8S_STATEFULSET_UID, Key,
+    K8S_CRONJOB_NAME, K8S_CRONJOB_UID, K8S_DAEMONSET_NAME, K8S_DAEMONSET_UID, K8S_DEPLOYMENT_NAME,
+    K8S_DEPLOYMENT_UID, K8S_JOB_NAME, K8S_JOB_UID, K8S_REPLICASET_NAME, K8S_REPLICASET_UID,
+    K8S_STATEFULSET_NAME, K8S_STATEFULSET_UID, Key,
 };
 
 const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -42,15 +43,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What its name is told as, and its uid, where that is known of.
-    pub(super) fn keys(self) -> (Key, Option<Key>) {
+    /// What its name is told as, and its uid.
+    pub(super) fn keys(self) -> (Key, Key) {
         match self {
-            Self::Deployment => (K8S_DEPLOYMENT_NAME, None),
-            Self::ReplicaSet => (K8S_REPLICASET_NAME, Some(K8S_REPLICASET_UID)),
-            Self::StatefulSet => (K8S_STATEFULSET_NAME, Some(K8S_STATEFULSET_UID)),
-            Self::DaemonSet => (K8S_DAEMONSET_NAME, Some(K8S_DAEMONSET_UID)),
-            Self::CronJob => (K8S_CRONJOB_NAME, None),
-            Self::Job => (K8S_JOB_NAME, Some(K8S_JOB_UID)),
+            Self::Deployment => (K8S_DEPLOYMENT_NAME, K8S_DEPLOYMENT_UID),
+            Self::ReplicaSet => (K8S_REPLICASET_NAME, K8S_REPLICASET_UID),
+            Self::StatefulSet => (K8S_STATEFULSET_NAME, K8S_STATEFULSET_UID),
+            Self::DaemonSet => (K8S_DAEMONSET_NAME, K8S_DAEMONSET_UID),
+            Self::CronJob => (K8S_CRONJOB_NAME, K8S_CRONJOB_UID),
+            Self::Job => (K8S_JOB_NAME, K8S_JOB_UID),
         }
     }
 }
@@ -64,16 +65,33 @@ pub struct Owner {
     pub name: Arc<str>,
     /// Its uid.
     pub uid: Option<Arc<str>>,
+    /// What stands above it.
+    pub above: Above,
+}
+
+/// What stands above a `ReplicaSet` or a Job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Above {
+    /// Nobody says it.
+    #[default]
+    Unsaid,
+    /// It was asked for.
+    Asked,
+    /// This, or nothing.
+    Said(Option<Arc<Owner>>),
 }
 
 impl Owner {
     /// An owner as it is said to be.
     pub fn new(kind: Kind, name: &str, uid: Option<&str>) -> Option<Self> {
-        Some(Self { kind, name: some(name)?, uid: uid.and_then(some) })
+        Some(Self { kind, name: some(name)?, uid: uid.and_then(some), above: Above::Unsaid })
     }
 
     /// What stands above it.
     fn above(&self, pod: &Pod) -> Option<Self> {
+        if let Above::Said(above) = &self.above {
+            return above.as_deref().cloned();
+        }
         let (kind, name) = match self.kind {
             // One that no Deployment made has no such label on its pods.
             Kind::ReplicaSet => {

@@ -6,11 +6,12 @@ use super::badge::Whose;
 use super::fact::{Chosen, Container, DECLARED, Pod};
 use super::name::{Names, names};
 use super::owner::owners;
+use super::place::Place;
 use crate::metric::key::{
-    CONTAINER_IMAGE_NAME, CONTAINER_IMAGE_TAGS, CONTAINER_RUNTIME_NAME, K8S_CONTAINER_NAME,
-    K8S_CONTAINER_RESTART_COUNT, K8S_NAMESPACE_NAME, K8S_POD_ANNOTATION, K8S_POD_LABEL,
-    K8S_POD_NAME, K8S_POD_START_TIME, K8S_POD_UID, Key, SERVICE_INSTANCE_ID, SERVICE_NAME,
-    SERVICE_NAMESPACE, SERVICE_VERSION,
+    CONTAINER_IMAGE_NAME, CONTAINER_IMAGE_TAGS, CONTAINER_NAME, CONTAINER_RUNTIME_NAME,
+    K8S_CLUSTER_UID, K8S_CONTAINER_NAME, K8S_CONTAINER_RESTART_COUNT, K8S_NAMESPACE_NAME,
+    K8S_NODE_UID, K8S_POD_ANNOTATION, K8S_POD_LABEL, K8S_POD_NAME, K8S_POD_START_TIME, K8S_POD_UID,
+    Key, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION,
 };
 use crate::metric::keys::Keys;
 use crate::metric::snapshot::{Attribute, Value};
@@ -43,6 +44,7 @@ impl Sheet {
     /// Of what is known.
     pub(super) fn new(
         ground: &Ground,
+        place: &Place,
         whose: &Whose,
         pod: Option<&Pod>,
         container: Option<&Container>,
@@ -54,6 +56,9 @@ impl Sheet {
         let mut tell = |key, value: Option<&Arc<str>>| {
             all.extend(value.map(|value| (key, Value::Text(Arc::clone(value)))));
         };
+        let Place { node, cluster } = place;
+        tell(K8S_CLUSTER_UID, cluster.as_ref());
+        tell(K8S_NODE_UID, node.as_ref());
         tell(K8S_POD_UID, Some(&whose.pod().0));
         if let Some(pod) = pod {
             tell(K8S_POD_NAME, Some(&pod.name));
@@ -62,14 +67,13 @@ impl Sheet {
             for owner in owners(pod) {
                 let (name, uid) = owner.kind.keys();
                 tell(name, Some(&owner.name));
-                if let Some(uid) = uid {
-                    tell(uid, owner.uid.as_ref());
-                }
+                tell(uid, owner.uid.as_ref());
             }
         }
         if let Some(container) = container {
             let image = container.image.as_ref();
             tell(K8S_CONTAINER_NAME, container.name.as_ref());
+            tell(CONTAINER_NAME, container.name.as_ref());
             tell(CONTAINER_RUNTIME_NAME, container.runtime.as_ref());
             tell(CONTAINER_IMAGE_NAME, image.map(|image| &image.name));
             all.extend(

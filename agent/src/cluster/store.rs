@@ -165,8 +165,15 @@ impl Store {
                     known.lose(source, now);
                 }
             }
-            // What it said stands.
-            News::Away(..) => {}
+            News::Above(uid, above) => {
+                let pods = self.pods.known.values_mut().flat_map(|known| &mut known.said);
+                let owners = pods.flatten().filter_map(|pod| pod.owner.as_mut());
+                owners
+                    .filter(|owner| owner.uid.as_ref() == Some(&uid))
+                    .for_each(|owner| owner.above = above.clone());
+            }
+            // What it said stands; and what is no pod is not kept here.
+            News::Away(..) | News::Place(_) | News::Part(..) => {}
         }
     }
 

@@ -12,6 +12,11 @@ fn at(second: u64) -> Timestamp {
     Timestamp(second * SECOND)
 }
 
+/// One of which all is known that only the server says.
+fn whole(uid: &str, name: &str) -> Pod {
+    Pod { started: Some("2026-01-02T03:04:05Z".into()), ..pod(uid, name) }
+}
+
 fn pod(uid: &str, name: &str) -> Pod {
     Pod::new(PodUid::new(uid), "shop", name)
 }
@@ -31,7 +36,10 @@ fn whose(id: &str, pod: &str) -> Whose {
 
 fn cluster(sources: &[Source]) -> Cluster {
     let sources = sources.to_vec();
-    Cluster::new(Config { wait: Nanos(5 * SECOND), sources, ..Config::default() })
+    Cluster::new(
+        Config { wait: Nanos(5 * SECOND), sources, ..Config::default() },
+        Timestamp::default(),
+    )
 }
 
 /// What is told, as text.
@@ -81,7 +89,7 @@ fn a_container_is_told_with_all_that_its_sources_say() {
         k8s.pod.uid=u1\nk8s.pod.name=cart-6d4-x2x9z\nk8s.namespace.name=shop\n\
         k8s.pod.start_time=2026-01-02T03:04:05Z\n\
         k8s.replicaset.name=cart-6d4\nk8s.replicaset.uid=o1\nk8s.deployment.name=cart\n\
-        k8s.container.name=web\ncontainer.runtime.name=containerd\n\
+        k8s.container.name=web\ncontainer.name=web\ncontainer.runtime.name=containerd\n\
         container.image.name=here:5000/shop/cart\nk8s.container.restart_count=3\n\
         container.image.tags=List([\"1.2\"])\nteam=basket";
     assert_eq!(told(&cluster, &whose), expect);
@@ -89,6 +97,70 @@ fn a_container_is_told_with_all_that_its_sources_say() {
     cluster.learn(News::Pod(Source::Server, Box::new(pod("u1", "other")), Vec::new()));
     cluster.learn(News::All(Source::Runtime, Vec::new(), Vec::new()));
     assert_eq!(told(&cluster, &whose), expect);
+}
+
+#[test]
+fn nothing_is_told_before_the_server_has_said_where_this_is() {
+    let place = || Place { node: Some("n".into()), cluster: Some("c".into()) };
+    let check = |sources: &[Source], news: Option<News>, at_second: u64, expect: bool| {
+        let mut cluster = cluster(sources);
+        if let Some(news) = news {
+            cluster.learn(news);
+        }
+        cluster.tick(at(at_second));
+        assert_eq!(cluster.is_placeless(), expect);
+    };
+    let listed = || Some(News::All(Source::Server, Vec::new(), Vec::new()));
+    let refused = || Some(News::Away(Source::Server, "forbidden (403)".to_owned()));
+    check(&[Source::Runtime], None, 0, false);
+    check(&Source::ALL, None, 4, true);
+    check(&Source::ALL, None, 5, false);
+    check(&Source::ALL, listed(), 0, false);
+    check(&Source::ALL, refused(), 0, false);
+    let by_runtime = Some(News::All(Source::Runtime, Vec::new(), Vec::new()));
+    check(&Source::ALL, by_runtime, 0, true);
+    // What comes late is told of whoever comes later still.
+    let mut cluster = cluster(&[Source::Server]);
+    let containers = || vec![container("c1", "u1", "web", 0)];
+    cluster.learn(News::All(Source::Server, vec![whole("u1", "bare")], containers()));
+    cluster.meet(&whose("c1", "u1"));
+    cluster.learn(News::Place(place()));
+    cluster.meet(&whose("c2", "u1"));
+    cluster.tick(at(5));
+    let of = |id| told(&cluster, &whose(id, "u1")).contains("k8s.cluster.uid=c\nk8s.node.uid=n");
+    assert_eq!((of("c1"), of("c2")), (false, true));
+}
+
+#[test]
+fn what_stands_above_an_owner_is_waited_for_and_believed() {
+    let check = |above: Option<News>, expect: &str| {
+        let mut cluster = cluster(&[Source::Server]);
+        let mut one = whole("u1", "cart-6d4-x2x9z");
+        one.labels = [("pod-template-hash".into(), "6d4".into())].into();
+        one.owner = Owner::new(Kind::ReplicaSet, "cart-6d4", Some("o1"));
+        one.owner.as_mut().unwrap().above = Above::Asked;
+        cluster.learn(News::All(Source::Server, vec![one], vec![container("c", "u1", "web", 0)]));
+        let whose = whose("c", "u1");
+        cluster.meet(&whose);
+        assert_eq!(told(&cluster, &whose), "waits");
+        match above {
+            Some(news) => cluster.learn(news),
+            None => cluster.tick(at(5)),
+        }
+        let told = told(&cluster, &whose);
+        let told = told.lines().filter(|line| line.starts_with("k8s.deployment"));
+        assert_eq!(told.collect::<Vec<_>>().join(" "), expect);
+    };
+    let said = |above: Option<Owner>| {
+        Some(News::Above("o1".into(), Above::Said(above.map(std::sync::Arc::new))))
+    };
+    let deployment = || Owner::new(Kind::Deployment, "other", Some("d1"));
+    check(said(deployment()), "k8s.deployment.name=other k8s.deployment.uid=d1");
+    check(said(None), "");
+    check(Some(News::Above("o1".into(), Above::Unsaid)), "k8s.deployment.name=cart");
+    check(None, "k8s.deployment.name=cart");
+    let away = News::Away(Source::Server, "it was stopped".to_owned());
+    check(Some(away), "k8s.deployment.name=cart");
 }
 
 #[test]
@@ -142,7 +214,7 @@ fn who_is_not_named_in_time_goes_without_and_is_counted() {
     // The server comes too late for this one, and in time for the next.
     cluster.learn(News::All(
         Source::Server,
-        vec![pod("u1", "bare")],
+        vec![whole("u1", "bare")],
         vec![container("c2", "u1", "web", 1)],
     ));
     assert_eq!(told(&cluster, &first), "- - - -\nk8s.pod.uid=u1");
@@ -158,7 +230,7 @@ fn a_pod_replaced_under_its_name_and_a_container_begun_anew_are_others() {
     let mut cluster = cluster(&[Source::Server]);
     let server = Source::Server;
     let stateful = |uid| {
-        let mut pod = pod(uid, "db-0");
+        let mut pod = whole(uid, "db-0");
         pod.owner = Owner::new(Kind::StatefulSet, "db", None);
         Box::new(pod)
     };
@@ -206,7 +278,8 @@ fn what_is_gone_is_kept_for_a_while_and_badges_as_long_as_they_are_asked_for() {
 fn services_are_named_in_the_order_that_is_documented() {
     let check = |labels_are_names: bool, change: fn(&mut Pod), expect: [&str; 4]| {
         let ground = Ground { labels_are_names, ..Ground::default() };
-        let mut cluster = Cluster::new(Config { ground, ..Config::default() });
+        let mut cluster =
+            Cluster::new(Config { ground, ..Config::default() }, Timestamp::default());
         let mut pod = pod("u", "p-6d4-x2x9z");
         change(&mut pod);
         let image = Image::parse("i:3@sha256:1");
@@ -251,7 +324,7 @@ fn services_are_named_in_the_order_that_is_documented() {
     let check_owned = |kind, expect: &str| {
         let mut pod = pod("u", "p");
         owned(kind)(&mut pod);
-        let mut cluster = Cluster::new(Config::default());
+        let mut cluster = Cluster::new(Config::default(), Timestamp::default());
         cluster.learn(News::All(Source::Server, vec![pod], Vec::new()));
         cluster.meet(&Whose::Pod(PodUid::new("u")));
         let told = told(&cluster, &Whose::Pod(PodUid::new("u")));
@@ -282,7 +355,7 @@ fn only_chosen_labels_and_annotations_are_kept_and_told() {
     pod.annotations = ground.chosen.annotations(all.into_iter());
     assert_eq!(pod.labels.keys().map(|k| &**k).collect::<Vec<_>>(), ["pod-template-hash", "team"]);
     assert_eq!(pod.annotations.keys().map(|k| &**k).collect::<Vec<_>>(), ["example.com/tier"]);
-    let mut cluster = Cluster::new(Config { ground, ..Config::default() });
+    let mut cluster = Cluster::new(Config { ground, ..Config::default() }, Timestamp::default());
     cluster.learn(News::All(Source::Server, vec![pod], Vec::new()));
     cluster.meet(&Whose::Pod(PodUid::new("u")));
     let told = told(&cluster, &Whose::Pod(PodUid::new("u")));

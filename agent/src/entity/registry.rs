@@ -62,6 +62,8 @@ pub struct Registry {
     by_identity: HashMap<Identity, EntityId>,
     /// What is known of pods; none if nobody asked for it.
     cluster: Option<Cluster>,
+    /// What it says of the place is told of everything.
+    placed: bool,
     /// Instances in pods that wait for their names.
     unclaimed: Vec<EntityId>,
     /// Who is called so: namespace, name and id.
@@ -96,6 +98,7 @@ impl Registry {
             instances: HashMap::new(),
             by_identity: HashMap::new(),
             cluster: None,
+            placed: false,
             unclaimed: Vec::new(),
             claims: HashMap::new(),
             next: 0,

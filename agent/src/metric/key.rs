@@ -139,6 +139,8 @@ pub const K8S_DEPLOYMENT_NAME: Key = Key("k8s.deployment.name");
 pub const K8S_REPLICASET_NAME: Key = Key("k8s.replicaset.name");
 /// The `ReplicaSet`'s uid.
 pub const K8S_REPLICASET_UID: Key = Key("k8s.replicaset.uid");
+/// The Deployment's uid.
+pub const K8S_DEPLOYMENT_UID: Key = Key("k8s.deployment.uid");
 /// The `StatefulSet`'s name.
 pub const K8S_STATEFULSET_NAME: Key = Key("k8s.statefulset.name");
 /// The `StatefulSet`'s uid.
@@ -153,6 +155,12 @@ pub const K8S_JOB_NAME: Key = Key("k8s.job.name");
 pub const K8S_JOB_UID: Key = Key("k8s.job.uid");
 /// The `CronJob`'s name.
 pub const K8S_CRONJOB_NAME: Key = Key("k8s.cronjob.name");
+/// The `CronJob`'s uid.
+pub const K8S_CRONJOB_UID: Key = Key("k8s.cronjob.uid");
+/// The node's uid.
+pub const K8S_NODE_UID: Key = Key("k8s.node.uid");
+/// What stands for the cluster's uid: that of its namespace `kube-system`.
+pub const K8S_CLUSTER_UID: Key = Key("k8s.cluster.uid");
 /// What the processor did.
 pub const CPU_MODE: Key = Key("cpu.mode");
 /// A device.
@@ -408,6 +416,10 @@ pub const ALL: &[(Key, Type)] = &[
     (K8S_JOB_NAME, Type::Text),
     (K8S_JOB_UID, Type::Text),
     (K8S_CRONJOB_NAME, Type::Text),
+    (K8S_CRONJOB_UID, Type::Text),
+    (K8S_DEPLOYMENT_UID, Type::Text),
+    (K8S_NODE_UID, Type::Text),
+    (K8S_CLUSTER_UID, Type::Text),
     (CPU_MODE, Type::Text),
     (SYSTEM_DEVICE, Type::Text),
     (SYSTEM_MEMORY_STATE, Type::Text),

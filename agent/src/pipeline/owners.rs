@@ -45,8 +45,9 @@ impl Owners for Known<'_> {
             .unwrap_or_default()
     }
 
-    fn host(&self) -> Arc<Resource> {
-        Arc::new(self.entities.place_resource(&[]))
+    fn host(&self) -> Option<Arc<Resource>> {
+        let may_be_told = !self.entities.is_placeless();
+        may_be_told.then(|| Arc::new(self.entities.place_resource(&[])))
     }
 
     fn waits(&self, entity: EntityId) -> bool {

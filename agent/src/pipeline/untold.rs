@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::cluster::{self, Container, ContainerId, Kind, Owner, Pod, PodUid, Source};
+use crate::cluster::{self, Container, ContainerId, Kind, Owner, Place, Pod, PodUid, Source};
 use crate::event::{Nanos, Peer};
 use crate::host::{Cgroup, Facts, Machine, Process, Ticks, Unread};
 use crate::metric::instrument::{container, process as of_process};
@@ -184,4 +184,35 @@ fn at_the_end_nobody_waits() {
     pipeline.name_all();
     assert_eq!(told(&pipeline, 101).len(), 1);
     assert_eq!(told(&pipeline, 101)[0].0, "nginx  ");
+}
+
+#[test]
+fn the_host_is_told_once_it_is_known_where_it_is_and_nothing_is_lost_till_then() {
+    let mut pipeline = pipeline();
+    pipeline.entities().join_cluster(cluster::Config {
+        wait: Nanos(5 * SECOND),
+        sources: Source::ALL.to_vec(),
+        ..cluster::Config::default()
+    });
+    let read = |pipeline: &mut Pipeline, second: u64, count: u64| {
+        let mut sink = Samples::default();
+        let labels = Arc::from([]);
+        let metric = &crate::metric::instrument::events::STETH_OOM_KILLS;
+        sink.put(&Of::Host, metric, &labels, Amount::add(count));
+        let family = Family::Memory;
+        let families = vec![Collected { family, outcome: Ok(()), sink, cost: Nanos(1) }];
+        pipeline.usage(Reading { at: anchor(second), families });
+    };
+    read(&mut pipeline, 101, 2);
+    assert_eq!(told(&pipeline, 101), []);
+    pipeline.exported(&anchor(101));
+    let uids = Place { node: Some("n-uid".into()), cluster: Some("c-uid".into()) };
+    pipeline.learn(News::Place(uids));
+    pipeline.learn(News::All(Source::Server, Vec::new(), Vec::new()));
+    read(&mut pipeline, 102, 1);
+    let snapshot = pipeline.snapshot(&anchor(102));
+    let [host] = &snapshot.resources[..] else { panic!("{snapshot:?}") };
+    assert_eq!(value(&host.resource, key::K8S_CLUSTER_UID), "c-uid");
+    let [metric] = &host.scopes[0].metrics[..] else { panic!("{snapshot:?}") };
+    assert!(format!("{:?}", metric.points).contains("Int(3)"), "{metric:?}");
 }

@@ -12,9 +12,9 @@ use super::turnstile::Ask;
 use crate::cluster::{self, Chosen, Cluster, News, Source};
 use crate::config::Config;
 use crate::health::probe::{Probe as Row, State};
-#[cfg(feature = "kubernetes")]
-use crate::metric::key;
 use crate::pipeline::Pipeline;
+#[cfg(feature = "kubernetes")]
+use crate::{cluster::Part, metric::key};
 
 /// Every pod has this variable.
 const IN_A_POD: &str = "KUBERNETES_SERVICE_HOST";
@@ -76,8 +76,11 @@ fn server(
         ));
     };
     let (turnstile, stopped) = (turnstile.clone(), stopped.clone());
-    let watching =
-        super::server::watch(super::server::config, node.clone(), chosen, turnstile, stopped);
+    let is_said = |key: key::Key| config.agent.attributes.contains_key(key.0);
+    let place = [(Part::Node, key::K8S_NODE_UID), (Part::Cluster, key::K8S_CLUSTER_UID)];
+    let place = place.into_iter().filter(|(_, key)| !is_said(*key)).map(|(part, _)| part);
+    let wanted = super::server::Wanted { node: node.clone(), place: place.collect(), chosen };
+    let watching = super::server::watch(super::server::config, wanted, turnstile, stopped);
     Ok(tokio::spawn(watching))
 }
 
@@ -101,7 +104,7 @@ pub(super) fn rows(cluster: Option<&Cluster>) -> Vec<Row> {
     let standing = cluster.standing().map(|(source, standing)| {
         let (hook, lost) = match source {
             Source::Runtime => ("container runtime", "names of pods and containers"),
-            Source::Server => ("API server", "owners of pods"),
+            Source::Server => ("API server", "owners of pods, their uids, when pods began"),
         };
         match standing {
             Some(Ok(())) => row(hook, State::Active, None),
@@ -109,5 +112,9 @@ pub(super) fn rows(cluster: Option<&Cluster>) -> Vec<Row> {
             None => row(hook, State::Disabled { why: "it has not answered yet".to_owned() }, None),
         }
     });
-    standing.collect()
+    let beside = cluster.parts().map(|(part, standing)| match standing {
+        Ok(()) => row(part.name(), State::Active, None),
+        Err(why) => row(part.name(), State::Failed { why: why.clone() }, Some(part.loss())),
+    });
+    standing.chain(beside).collect()
 }

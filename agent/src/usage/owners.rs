@@ -30,8 +30,8 @@ pub trait Owners {
     /// What a process of an instance stands for.
     fn process(&self, entity: EntityId, process: ProcKey, now: &Anchor) -> Arc<Resource>;
 
-    /// What the host stands for.
-    fn host(&self) -> Arc<Resource>;
+    /// What the host stands for; none if nothing may be told of it yet.
+    fn host(&self) -> Option<Arc<Resource>>;
 
     /// What a control group stands for; none if nothing may be told of it yet.
     fn cgroup(&mut self, path: &str) -> Option<Arc<Resource>>;

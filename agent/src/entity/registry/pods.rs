@@ -11,9 +11,7 @@ use crate::metric::snapshot::{Resource, Value};
 impl Registry {
     /// From here on, what runs in pods is told as what the cluster says it is. To be said before any process is met.
     pub fn join_cluster(&mut self, config: cluster::Config) {
-        let mut cluster = Cluster::new(config);
-        cluster.tick(self.now);
-        self.cluster = Some(cluster);
+        self.cluster = Some(Cluster::new(config, self.now));
     }
 
     /// What is known of pods; none if nobody asked for it.
@@ -26,12 +24,34 @@ impl Registry {
         if let Some(cluster) = &mut self.cluster {
             cluster.learn(news);
         }
+        self.settle();
+    }
+
+    /// Who may be told by now is.
+    fn settle(&mut self) {
+        if let Some(cluster) = &self.cluster
+            && !self.placed
+            && !cluster.is_placeless()
+        {
+            self.placed = true;
+            // What the user says counts more.
+            self.ground.given.splice(..0, cluster.place());
+        }
         self.claim();
+    }
+
+    /// Whether nothing at all may be told yet: it is still to be said which node of which cluster this is, and what
+    /// was told without would be taken for another's.
+    pub fn is_placeless(&self) -> bool {
+        self.cluster.as_ref().is_some_and(Cluster::is_placeless)
     }
 
     /// Whether nothing may be told of an instance yet: its name is still to come.
     pub fn waits(&self, entity: EntityId) -> bool {
         let Some(cluster) = &self.cluster else { return false };
+        if cluster.is_placeless() {
+            return true;
+        }
         let place = self.instances.get(&entity).map(|instance| &instance.identity.place);
         matches!(place, Some(Place::Pod(whose)) if cluster.waits(whose))
     }
@@ -41,7 +61,7 @@ impl Registry {
         if let Some(cluster) = &mut self.cluster {
             cluster.settle_now();
         }
-        self.claim();
+        self.settle();
     }
 
     /// What a control group stands for; none as long as it waits for its name.
@@ -54,6 +74,9 @@ impl Registry {
             }
             let sheet = cluster.sheet(&whose);
             own.extend(sheet.into_iter().flat_map(|sheet| sheet.attributes.iter().cloned()));
+        }
+        if self.is_placeless() {
+            return None;
         }
         own.push((key::STETH_CGROUP_PATH, Value::Text(path.into())));
         if let Some(id) = cgroup::container_of(path) {
@@ -94,7 +117,7 @@ impl Registry {
             }
         }
         cluster.tick(self.now);
-        self.claim();
+        self.settle();
     }
 
     /// Names that came are held against those of others, for Prometheus knows instances by name and id alone. A

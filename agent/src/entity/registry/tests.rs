@@ -1,5 +1,6 @@
 //! Records and facts in, service instances out.
 
+mod identity;
 mod pods;
 
 use std::sync::Mutex;

@@ -215,19 +215,21 @@ async fn a_node_is_listed_with_all_its_names() {
     let asked = ["Version", "ListContainers", "ListPodSandbox", "ContainerStatus c3"];
     assert_eq!(*fake.asked.lock().unwrap(), asked);
     let sources = vec![Source::Runtime];
-    let mut cluster = Cluster::new(Config { sources, ..Config::default() });
+    let mut cluster =
+        Cluster::new(Config { sources, ..Config::default() }, crate::event::Timestamp::default());
     cluster.learn(news);
     let cart = "u1 cart-6d4-x2x9z shop cart-6d4 cart";
     for (id, pod, expect) in [
-        ("c1", "u1", format!("cart 1.2: {cart} web containerd here:5000/cart 0 1.2 basket")),
-        ("c2", "u1", format!("cart 1.2: {cart} web containerd here:5000/cart 1 1.2 basket")),
-        ("c3", "u1", format!("cart 9: {cart} proxy containerd here/proxy 0 9 basket")),
+        ("c1", "u1", format!("cart 1.2: {cart} web web containerd here:5000/cart 0 1.2 basket")),
+        ("c2", "u1", format!("cart 1.2: {cart} web web containerd here:5000/cart 1 1.2 basket")),
+        ("c3", "u1", format!("cart 9: {cart} proxy proxy containerd here/proxy 0 9 basket")),
         // What holds the pod's namespaces has no name of its own.
         ("s1", "u1", format!("cart -: {cart} containerd basket")),
         (
             "c4",
             "3f4e",
-            "etcd-node 3.5: 3f4e etcd-node shop etcd containerd here/etcd 0 3.5 basket".to_owned(),
+            "etcd-node 3.5: 3f4e etcd-node shop etcd etcd containerd here/etcd 0 3.5 basket"
+                .to_owned(),
         ),
     ] {
         assert_eq!(told(&mut cluster, id, pod), expect, "{id}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::api::core::v1::{self as api, ContainerStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::cluster::{Chosen, Container, ContainerId, Image, Kind, Owner, Pod, PodUid};
 use crate::host::text::text;
@@ -19,12 +19,11 @@ pub(super) fn facts(pod: &api::Pod, chosen: &Chosen) -> Option<(Pod, Vec<Contain
     let (name, namespace) = (metadata.name.as_deref()?, metadata.namespace.as_deref()?);
     let status = status.as_ref();
     let started = status.and_then(|status| status.start_time.as_ref());
-    let owners = metadata.owner_references.iter().flatten();
     let told = Pod {
         labels: chosen.labels(pairs(metadata.labels.as_ref())),
         annotations: chosen.annotations(pairs(metadata.annotations.as_ref())),
         started: started.map(|started| started.0.to_string().into()),
-        owner: owners.filter(|owner| owner.controller == Some(true)).find_map(owner),
+        owner: controller(metadata),
         ..Pod::new(uid(pod)?, namespace, name)
     };
     // What was asked for says more than what it was resolved to.
@@ -76,9 +75,15 @@ fn runs(status: &ContainerStatus) -> impl Iterator<Item = (&str, i32)> {
     let before = before.and_then(|ended| ended.container_id.as_deref());
     let now = status.container_id.as_deref();
     let is_other = before != now;
-    let before = before.filter(|_| is_other).map(|id| (id, status.restart_count - 1));
+    let before = before.filter(|_| is_other).map(|id| (id, status.restart_count.saturating_sub(1)));
     let all = now.map(|id| (id, status.restart_count)).into_iter().chain(before);
     all.filter(|(id, _)| !id.is_empty())
+}
+
+/// The workload that an object is one of.
+pub(super) fn controller(metadata: &ObjectMeta) -> Option<Owner> {
+    let owners = metadata.owner_references.iter().flatten();
+    owners.filter(|owner| owner.controller == Some(true)).find_map(owner)
 }
 
 fn owner(owner: &OwnerReference) -> Option<Owner> {

@@ -2,8 +2,10 @@
 //!
 //! It costs the server one list of a node's pods, from its cache, and one watch, for as long as nothing goes wrong;
 //! after an error it is listed again, later each time and not all nodes at once. It says who owns a pod, and what of
-//! its labels was changed, which the node's own runtime does not know.
+//! its labels was changed, which the node's own runtime does not know. Beside that come two questions for where this
+//! is, and one for each `ReplicaSet` and Job that a pod of this node is one of.
 
+mod ask;
 mod fact;
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::bell::Ringer;
 use super::told::told;
 use super::turnstile::Ask;
-use crate::cluster::{Chosen, News, Source};
+use crate::cluster::{Chosen, News, Part, Source};
+use ask::Beside;
 
 /// For a whole list: that of a full node takes a hundredth.
 const LIST: Duration = Duration::from_secs(30);
@@ -42,26 +45,37 @@ pub(super) async fn config() -> Result<kube::Config, String> {
     kube::Config::infer().await.map_err(|error| told(&error))
 }
 
-/// Watches the pods of `node` until it is stopped.
+/// What is watched.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// The node's name.
+    pub(super) node: String,
+    /// What of its place nobody else has said.
+    pub(super) place: Vec<Part>,
+    /// Labels and annotations.
+    pub(super) chosen: Chosen,
+}
+
+/// Watches the pods of a node until it is stopped.
 pub(super) async fn watch<C: Future<Output = Result<kube::Config, String>>>(
     config: impl Fn() -> C,
-    node: String,
-    chosen: Chosen,
+    wanted: Wanted,
     turnstile: Ringer<Ask>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let watching = async {
         let mut known: Option<String> = None;
         let mut wait = AWAY;
+        let mut beside = Beside::default();
         loop {
             let mut has_listed = false;
             let why = match config().await {
                 Ok(config) => {
                     let tell = |news| {
-                        has_listed = true;
+                        has_listed |= matches!(news, News::All(..));
                         turnstile.ring(Ask::Cluster(news));
                     };
-                    follow(config, &node, &chosen, LIST, tell).await
+                    follow(config, &wanted, &mut beside, LIST, tell).await
                 }
                 Err(why) => why,
             };
@@ -88,11 +102,12 @@ pub(super) async fn watch<C: Future<Output = Result<kube::Config, String>>>(
 /// Tells of every pod, until something is wrong: gives what.
 async fn follow(
     mut config: kube::Config,
-    node: &str,
-    chosen: &Chosen,
+    wanted: &Wanted,
+    beside: &mut Beside,
     patience: Duration,
     mut tell: impl FnMut(News),
 ) -> String {
+    let Wanted { node, place, chosen } = wanted;
     config.connect_timeout = Some(ANSWER);
     // Errors are to be reasons at once, and waits our own.
     config.default_retry = false;
@@ -104,7 +119,7 @@ async fn follow(
         watcher::Config::default().fields(&format!("spec.nodeName={node}")).any_semantic();
     // A list in pages would not be from the cache, and one node's is short.
     only.page_size = None;
-    let mut events = pin!(watcher(Api::<Pod>::all(client), only));
+    let mut events = pin!(watcher(Api::<Pod>::all(client.clone()), only));
     let mut listed = Vec::new();
     let mut containers = Vec::new();
     let listing = async {
@@ -123,30 +138,60 @@ async fn follow(
             }
         }
     };
-    match timeout(patience, listing).await {
-        Ok(None) => tell(News::All(Source::Server, listed, containers)),
+    beside.begin();
+    let (outcome, found) =
+        tokio::join!(timeout(patience, listing), beside.find_place(&client, node, place));
+    // Where this is is known before what is there: it may be said of all of it.
+    found.into_iter().for_each(&mut tell);
+    match outcome {
+        Ok(None) => {
+            for pod in &mut listed {
+                beside.look(pod);
+            }
+            tell(News::All(Source::Server, listed, containers));
+        }
         Ok(Some(why)) => return why,
         Err(_) => return format!("no list of pods within {patience:?}"),
     }
+    let mut again = Instant::now() + ask::RARELY.mul_f64(jitter());
     loop {
-        match events.try_next().await {
-            Ok(Some(Event::Apply(pod))) => {
-                if let Some((pod, containers)) = fact::facts(&pod, chosen) {
-                    tell(News::Pod(Source::Server, Box::new(pod), containers));
-                }
+        tokio::select! {
+            event = events.try_next() => match taken(event, chosen, beside) {
+                Ok(Some(news)) => tell(news),
+                Ok(None) => {}
+                Err(why) => return why,
+            },
+            news = beside.next(&client) => news.into_iter().for_each(&mut tell),
+            () = sleep_until(again), if beside.is_lost(place) => {
+                beside.find_place(&client, node, place).await.into_iter().for_each(&mut tell);
+                again = Instant::now() + ask::RARELY.mul_f64(jitter());
             }
-            Ok(Some(Event::Delete(pod))) => {
-                if let Some(uid) = fact::uid(&pod) {
-                    tell(News::Gone(Source::Server, uid));
-                }
-            }
-            // The watch was too old, and all is listed anew: by the next one, which is bounded.
-            Ok(Some(Event::Init | Event::InitApply(_) | Event::InitDone)) => {
-                return "the watch has to begin anew".to_owned();
-            }
-            Ok(None) => return "the watch has ended".to_owned(),
-            Err(error) => return told(&error),
         }
+    }
+}
+
+/// What a step of the watch says, or why there are no more.
+fn taken(
+    event: Result<Option<Event<Pod>>, watcher::Error>,
+    chosen: &Chosen,
+    beside: &mut Beside,
+) -> Result<Option<News>, String> {
+    match event {
+        Ok(Some(Event::Apply(pod))) => {
+            Ok(fact::facts(&pod, chosen).map(|(mut pod, containers)| {
+                beside.look(&mut pod);
+                News::Pod(Source::Server, Box::new(pod), containers)
+            }))
+        }
+        Ok(Some(Event::Delete(pod))) => {
+            Ok(fact::uid(&pod).map(|uid| News::Gone(Source::Server, uid)))
+        }
+        // The watch was too old, and all is listed anew: by the next one, which is bounded.
+        Ok(Some(Event::Init | Event::InitApply(_) | Event::InitDone)) => {
+            Err("the watch has to begin anew".to_owned())
+        }
+        Ok(None) => Err("the watch has ended".to_owned()),
+        Err(error) => Err(told(&error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Against a real HTTP server, with and without TLS: one that answers, and those that do not.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::super::bell::{self, Bell, Heard};
 use super::*;
-use crate::cluster::{Cluster, Config, ContainerId, PodUid, Whose};
+use crate::cluster::{Above, Cluster, Config, ContainerId, Place, PodUid, Whose};
 use crate::export::sender::certificates::Certificates;
 
 /// What the server does with a request.
@@ -32,16 +32,38 @@ enum Answer {
     Hang,
 }
 
-/// A server that answers as told, in that order, and then not any more.
+/// A server that answers for pods as told, in that order, and then not any more.
 #[derive(Clone, Default)]
 struct Fake {
     answers: Arc<Mutex<VecDeque<Answer>>>,
+    /// What single objects are: status and text by path, and 404 for all others.
+    objects: Arc<Mutex<HashMap<String, (u16, String)>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
     fn says(&self, answer: Answer) {
         self.answers.lock().unwrap().push_back(answer);
+    }
+
+    /// An object there is, with what controls it.
+    fn has(&self, path: &str, uid: &str, owner: Option<Value>) {
+        let metadata =
+            json!({"uid": uid, "ownerReferences": owner.into_iter().collect::<Vec<_>>()});
+        let object = json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata,
+        });
+        self.refuses(path, 200, &object.to_string());
+    }
+
+    fn refuses(&self, path: &str, status: u16, text: &str) {
+        self.objects.lock().unwrap().insert(path.to_owned(), (status, text.to_owned()));
+    }
+
+    /// Paths that were asked for beside pods.
+    fn asked_beside(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|uri| !uri.starts_with("/api/v1/pods?")).cloned().collect()
     }
 
     async fn listen(&self, tls: Option<TlsAcceptor>) -> SocketAddr {
@@ -78,7 +100,14 @@ impl Fake {
         request: Request<Incoming>,
     ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
         self.asked.lock().unwrap().push(request.uri().to_string());
-        let answer = self.answers.lock().unwrap().pop_front();
+        let path = request.uri().path();
+        let answer = if path == "/api/v1/pods" {
+            self.answers.lock().unwrap().pop_front()
+        } else {
+            let object = self.objects.lock().unwrap().get(path).cloned();
+            let (status, text) = object.unwrap_or_else(|| (404, status(404, "NotFound")));
+            Some(if status == 0 { Answer::Hang } else { Answer::Now(status, text) })
+        };
         let (status, lines) = match answer.unwrap_or(Answer::Hang) {
             Answer::Now(status, text) => {
                 let (send, lines) = mpsc::unbounded_channel();
@@ -95,6 +124,12 @@ impl Fake {
         let builder = Response::builder().status(status).header("content-type", "application/json");
         Ok(builder.body(StreamBody::new(Box::pin(frames))).unwrap())
     }
+}
+
+fn status(code: u16, reason: &str) -> String {
+    let message = format!("{reason} it is");
+    json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message})
+        .to_string()
 }
 
 fn pod(uid: &str, name: &str) -> Value {
@@ -158,15 +193,32 @@ fn told_of(news: &News) -> String {
         News::Pod(_, pod, containers) => format!("{} with {}", pod.name, containers.len()),
         News::Gone(_, uid) => format!("{} is gone", uid.0),
         News::Away(_, why) => format!("away: {why}"),
+        News::Place(Place { node, cluster }) => format!("{node:?} {cluster:?}"),
+        News::Above(uid, above) => match above {
+            Above::Said(Some(above)) => {
+                format!("{uid} is of {:?} {:?} {:?}", above.kind, above.name, above.uid)
+            }
+            other => format!("{uid} {other:?}"),
+        },
+        News::Part(part, standing) => format!("{part:?}: {standing:?}"),
     }
+}
+
+fn wanted(place: &[Part]) -> Wanted {
+    Wanted { node: "n1".to_owned(), place: place.to_vec(), chosen: Chosen::default() }
 }
 
 /// What comes of following until something is wrong.
 async fn followed(config: kube::Config) -> (Vec<String>, String) {
     let mut news = Vec::new();
     let patience = Duration::from_millis(500);
-    let chosen = Chosen::default();
-    let why = follow(config, "n1", &chosen, patience, |said| news.push(told_of(&said))).await;
+    let mut beside = Beside::default();
+    let tell = |said| {
+        if !matches!(said, News::Place(_) | News::Above(..) | News::Part(..)) {
+            news.push(told_of(&said));
+        }
+    };
+    let why = follow(config, &wanted(&[]), &mut beside, patience, tell).await;
     (news, why)
 }
 
@@ -193,8 +245,8 @@ async fn the_pods_of_one_node_are_listed_and_followed() {
     ];
     assert_eq!(news, expect);
     assert!(why.contains("too old"), "{why}");
-    let asked = fake.asked.lock().unwrap();
-    assert!(asked.iter().all(|uri| uri.starts_with("/api/v1/pods?")), "{asked:?}");
+    let mut asked = fake.asked.lock().unwrap().clone();
+    asked.retain(|uri| uri.starts_with("/api/v1/pods?"));
     assert!(asked.iter().all(|uri| uri.contains("fieldSelector=spec.nodeName%3Dn1")), "{asked:?}");
     assert!(asked[0].contains("resourceVersion=0") && asked[1].contains("watch=true"), "{asked:?}");
 }
@@ -204,7 +256,8 @@ fn objects_are_facts() {
     let pod = serde_json::from_value(pod("u1", "cart-6d4-a")).unwrap();
     let (pod, containers) = fact::facts(&pod, &Chosen::default()).unwrap();
     let sources = vec![Source::Server];
-    let mut cluster = Cluster::new(Config { sources, ..Config::default() });
+    let mut cluster =
+        Cluster::new(Config { sources, ..Config::default() }, crate::event::Timestamp::default());
     cluster.learn(News::All(Source::Server, vec![pod], containers));
     let mut check = |id: &str, expect: &str| {
         let whose = Whose::Container(ContainerId::new(id), PodUid::new("u1"));
@@ -273,8 +326,8 @@ async fn only_the_named_authority_is_trusted() {
 fn next(bell: &Bell<Ask>) -> String {
     loop {
         match bell.wait(None, Duration::from_secs(20)).unwrap() {
+            Heard::Asked(Ask::Cluster(News::Place(_))) | Heard::Nothing => {}
             Heard::Asked(Ask::Cluster(news)) => return told_of(&news),
-            Heard::Nothing => {}
             other => panic!("{other:?}"),
         }
     }
@@ -290,8 +343,7 @@ fn it_is_asked_again_until_it_answers() {
     let (ringer, bell) = bell::hang().unwrap();
     let (stop, stopped) = watch::channel(false);
     let config = move || async move { Ok(config_of("http", address)) };
-    let watching =
-        threads.spawn(super::watch(config, "n1".to_owned(), Chosen::default(), ringer, stopped));
+    let watching = threads.spawn(super::watch(config, wanted(&[]), ringer, stopped));
     let away = next(&bell);
     assert!(away.starts_with("away: ") && away.contains("starting"), "{away}");
     let listed = next(&bell);
@@ -299,4 +351,144 @@ fn it_is_asked_again_until_it_answers() {
     assert_eq!(listed, "Server has cart-6d4-a and 3 containers", "{away} {asked:?}");
     stop.send_replace(true);
     threads.block_on(watching).unwrap();
+}
+
+const NODE: &str = "/api/v1/nodes/n1";
+const SYSTEM: &str = "/api/v1/namespaces/kube-system";
+const SET: &str = "/apis/apps/v1/namespaces/shop/replicasets/cart-6d4";
+
+/// What is told up to this line; then the watch breaks.
+async fn told_until(
+    fake: &Fake,
+    place: &[Part],
+    beside: &mut Beside,
+    breaking: mpsc::UnboundedSender<String>,
+    last: &str,
+) -> Vec<String> {
+    let address = fake.listen(None).await;
+    let mut news = Vec::new();
+    let tell = |said| {
+        news.push(told_of(&said));
+        if news.last().is_some_and(|said| said == last) {
+            breaking.send(line("ERROR", &json!({"kind": "Status", "code": 410}))).unwrap();
+        }
+    };
+    let patience = Duration::from_secs(20);
+    let wanted = wanted(place);
+    let following = follow(config_of("http", address), &wanted, beside, patience, tell);
+    let ended = timeout(patience, following).await;
+    assert!(ended.is_ok(), "no {last} in {news:?}");
+    news
+}
+
+#[tokio::test]
+async fn place_and_owners_are_asked_for_once() {
+    let fake = Fake::default();
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "the-cart", "uid": "d1", "controller": true,
+    });
+    fake.has(NODE, "n-uid", None);
+    fake.has(SYSTEM, "c-uid", None);
+    fake.has(SET, "o1", Some(deployment));
+    let both = [Part::Node, Part::Cluster];
+    let mut beside = Beside::default();
+    let above = "o1 is of Deployment \"the-cart\" Some(\"d1\")";
+    let mut follow = async |pods: &[Value]| {
+        fake.says(list(pods));
+        let (send, lines) = mpsc::unbounded_channel();
+        fake.says(Answer::Lines(lines));
+        send.send(line("ADDED", &pod("u3", "cart-6d4-c"))).unwrap();
+        send.send(line("ADDED", &pod("u4", "last"))).unwrap();
+        let mut news = told_until(&fake, &both, &mut beside, send, "last with 3").await;
+        // An answer may come before the next line or behind it.
+        news.sort();
+        news
+    };
+    let all = "Server has cart-6d4-a,cart-6d4-b and 6 containers";
+    let pods = [pod("u1", "cart-6d4-a"), pod("u2", "cart-6d4-b")];
+    let first = follow(&pods).await;
+    assert!(first.contains(&all.to_owned()), "{first:?}");
+    assert!(first.contains(&"Some(\"n-uid\") Some(\"c-uid\")".to_owned()), "{first:?}");
+    // The answer may not have come when the watch broke; what was never answered is asked for again.
+    let second = follow(&pods).await;
+    let times = |of: &str| fake.asked_beside().iter().filter(|uri| *uri == of).count();
+    assert_eq!((times(NODE), times(SYSTEM)), (1, 1), "{:?}", fake.asked_beside());
+    assert!(second.contains(&"Some(\"n-uid\") Some(\"c-uid\")".to_owned()), "{second:?}");
+    assert!(times(SET) <= 2 && first.iter().chain(&second).filter(|s| *s == above).count() <= 1);
+}
+
+#[tokio::test]
+async fn what_stands_above_an_owner_is_said_for_all_of_its_pods() {
+    let fake = Fake::default();
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "the-cart", "uid": "d1", "controller": true,
+    });
+    fake.has(SET, "o1", Some(deployment));
+    fake.says(list(&[pod("u1", "cart-6d4-a"), pod("u2", "cart-6d4-b")]));
+    let (send, lines) = mpsc::unbounded_channel();
+    fake.says(Answer::Lines(lines));
+    let mut beside = Beside::default();
+    let above = "o1 is of Deployment \"the-cart\" Some(\"d1\")";
+    let news = told_until(&fake, &[], &mut beside, send, above).await;
+    let expect = [
+        "None None",
+        "Server has cart-6d4-a,cart-6d4-b and 6 containers",
+        "ReplicaSets: Ok(())",
+        above,
+    ];
+    assert_eq!(news, expect);
+    assert_eq!(fake.asked_beside(), [SET]);
+    // The next pod of it needs no question.
+    let pod = serde_json::from_value(pod("u3", "cart-6d4-c")).unwrap();
+    let (mut pod, _) = fact::facts(&pod, &Chosen::default()).unwrap();
+    beside.look(&mut pod);
+    let above = pod.owner.unwrap().above;
+    assert!(matches!(above, Above::Said(Some(above)) if &*above.name == "the-cart"));
+}
+
+#[tokio::test]
+async fn each_part_may_be_refused_by_itself() {
+    let fake = Fake::default();
+    let text = status(403, "Forbidden");
+    for path in [NODE, SET] {
+        fake.refuses(path, 403, &text);
+    }
+    fake.has(SYSTEM, "c-uid", None);
+    let mut job = pod("u2", "once-x2x9z");
+    job["metadata"]["ownerReferences"] = json!([
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "once", "uid": "j1", "controller": true},
+    ]);
+    let mut hostile = pod("u3", "odd");
+    hostile["metadata"]["ownerReferences"] = json!([
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "../../secrets/x", "uid": "j2", "controller": true},
+    ]);
+    fake.says(list(&[pod("u1", "cart-6d4-a"), hostile, job]));
+    let (send, lines) = mpsc::unbounded_channel();
+    fake.says(Answer::Lines(lines));
+    let mut beside = Beside::default();
+    let places = [Part::Node, Part::Cluster];
+    let news = told_until(&fake, &places, &mut beside, send, "j1 Unsaid").await;
+    let short = |said: &String| said.split('(').next().unwrap_or_default().to_owned();
+    let expect = [
+        "Node: Err",
+        "Cluster: Ok",
+        "None Some",
+        "Server has cart-6d4-a,odd,once-x2x9z and 9 containers",
+        "ReplicaSets: Err",
+        "o1 Unsaid",
+        // It is gone: nothing is wrong with that.
+        "Jobs: Ok",
+        "j1 Unsaid",
+    ];
+    assert_eq!(news.iter().map(short).collect::<Vec<_>>(), expect, "{news:?}");
+    assert!(news[0].contains("Forbidden it is"), "{news:?}");
+    let mut asked = fake.asked_beside();
+    asked.sort();
+    let once = "/apis/batch/v1/namespaces/shop/jobs/once";
+    assert_eq!(asked, [SYSTEM, NODE, SET, once]);
+    // What was refused is not asked for again, and nobody waits for it.
+    let again = serde_json::from_value(pod("u9", "cart-6d4-z")).unwrap();
+    let (mut again, _) = fact::facts(&again, &Chosen::default()).unwrap();
+    beside.look(&mut again);
+    assert_eq!(again.owner.unwrap().above, Above::Unsaid);
 }

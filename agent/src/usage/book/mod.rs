@@ -123,7 +123,8 @@ pub struct Book {
     lookups: u32,
     standing: BTreeMap<Family, Standing>,
     counters: Counters,
-    host_resource: Arc<Resource>,
+    /// None as long as it waits for its name.
+    host_resource: Option<Arc<Resource>>,
 }
 
 /// Who is killed for want of memory is told by name, whoever it is: it is rare, and it is all there is.
@@ -150,7 +151,7 @@ impl Book {
             lookups: 0,
             standing: BTreeMap::new(),
             counters: Counters::default(),
-            host_resource: Arc::default(),
+            host_resource: None,
         }
     }
 
@@ -441,7 +442,7 @@ impl Book {
             resource: Arc::clone(resource),
             scopes,
         };
-        let host = one(&self.host_resource, self.host.scopes(|_| true));
+        let host = self.host_resource.as_ref().map(|of| one(of, self.host.scopes(|_| true)));
         let groups = self.groups.values().filter_map(|group| {
             Some(one(group.resource.as_ref()?, group.account.scopes(|_| true)))
         });
@@ -450,7 +451,7 @@ impl Book {
             let scopes = process.account.scopes(|series| series.instrument.is_of_process());
             one(&process.resource, scopes)
         });
-        std::iter::once(host)
+        host.into_iter()
             .chain(groups)
             .chain(processes)
             .filter(|resource| !resource.scopes.is_empty())
@@ -473,7 +474,9 @@ impl Book {
 
     /// A snapshot was exported: ends that stood in it are forgotten. Who waits did not stand in it.
     pub fn exported(&mut self) {
-        self.host.exported();
+        if self.host_resource.is_some() {
+            self.host.exported();
+        }
         self.groups.retain(|_, group| {
             if group.resource.is_none() {
                 return true;

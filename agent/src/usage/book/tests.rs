@@ -52,8 +52,8 @@ impl Owners for Two {
         resource(&format!("process {}", process.pid.0))
     }
 
-    fn host(&self) -> Arc<Resource> {
-        resource("host")
+    fn host(&self) -> Option<Arc<Resource>> {
+        Some(resource("host"))
     }
 
     fn waits(&self, _: EntityId) -> bool {

@@ -14,6 +14,7 @@ fn group(id: &str) -> String {
 fn cart(id: &str, restarts: u32) -> News {
     let mut pod = Pod::new(PodUid::new(UID), "shop", "cart-6d4-x2x9z");
     pod.owner = Owner::new(Kind::DaemonSet, "cart", None);
+    pod.started = Some("2026-01-02T03:04:05Z".into());
     let container = Container {
         pod: Some(PodUid::new(UID)),
         name: Some("web".into()),
