@@ -1,7 +1,7 @@
 //! The OpenTelemetry Collector that the end-to-end tests send to: built once, into the user's cache.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::cluster::pieces;
 use crate::step::{announce, cargo, run, say};
 
 /// Accept changed golden files and reference pages
@@ -17,8 +18,14 @@ pub(crate) struct Bless {
 impl Bless {
     pub(crate) fn run(self) -> Result<()> {
         announce("golden files", "rewritten to what the code gives");
+        let mut command = cargo();
+        // What the chart renders is golden text as well.
+        match pieces::helm() {
+            Ok(helm) => drop(command.env(pieces::HELM, helm)),
+            Err(error) => say(format!("    no helm, so not the manifests: {error:#}")),
+        }
         run(
-            cargo()
+            command
                 .arg("test")
                 .args(self.filter)
                 .env("INSTA_UPDATE", "always")
