@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::fact::{ContainerId, News, PodUid, Source};
+use super::fact::{Container, ContainerId, News, PodUid, Source};
 use super::owner::{Above, owners};
 use super::place::{Part, Place};
 use super::sheet::{Ground, Sheet};
@@ -172,6 +172,14 @@ impl Cluster {
         match &self.badges.get(whose)?.state {
             State::Worn(sheet) => Some(sheet),
             State::Waiting { .. } => None,
+        }
+    }
+
+    /// What is known of a container by now.
+    pub fn container(&self, whose: &Whose) -> Option<Container> {
+        match whose {
+            Whose::Container(id, _) => self.store.container(id),
+            Whose::Pod(_) => None,
         }
     }
 

@@ -60,12 +60,30 @@ pub struct Container {
     pub image: Option<Image>,
     /// The name of the runtime that runs it.
     pub runtime: Option<Arc<str>>,
+    /// What it is to have.
+    pub desired: Option<Amounts>,
+    /// What it has.
+    pub current: Option<Amounts>,
+}
+
+/// How much a container may use at most, and how much is kept for it. What is not set is not limited, or not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Billionths of a processor.
+    pub cpu_limit: Option<u64>,
+    /// The same, kept.
+    pub cpu_request: Option<u64>,
+    /// Bytes.
+    pub memory_limit: Option<u64>,
+    /// The same, kept.
+    pub memory_request: Option<u64>,
 }
 
 impl Container {
     /// One of which nothing is known.
     pub fn new(id: ContainerId) -> Self {
-        Self { id, pod: None, name: None, restarts: None, image: None, runtime: None }
+        let (pod, name, restarts, image, runtime) = (None, None, None, None, None);
+        Self { id, pod, name, restarts, image, runtime, desired: None, current: None }
     }
 }
 

@@ -17,7 +17,7 @@ mod tests;
 
 pub use badge::{Cluster, Config, Counts, Whose};
 pub(crate) use fact::some;
-pub use fact::{Chosen, Container, ContainerId, News, Pod, PodUid, Source};
+pub use fact::{Amounts, Chosen, Container, ContainerId, News, Pod, PodUid, Source};
 pub use image::Image;
 pub use name::BY;
 pub use owner::{Above, Kind, Owner};

@@ -51,8 +51,8 @@ impl Part {
     /// What is lost without an answer.
     pub fn loss(self) -> &'static str {
         match self {
-            Self::Node => "k8s.node.uid",
-            Self::Cluster => "k8s.cluster.uid",
+            Self::Node => K8S_NODE_UID.0,
+            Self::Cluster => K8S_CLUSTER_UID.0,
             Self::ReplicaSets => {
                 "k8s.deployment.uid; names of Deployments are what those of ReplicaSets are made of"
             }

@@ -203,13 +203,15 @@ impl Store {
         let known = self.containers.known.get(id)?;
         let mut best = known.best();
         let mut all = best.next()?.clone();
-        let Container { id: _, pod, name, restarts, image, runtime } = &mut all;
+        let Container { id: _, pod, name, restarts, image, runtime, desired, current } = &mut all;
         for less in best {
             *pod = pod.take().or_else(|| less.pod.clone());
             *name = name.take().or_else(|| less.name.clone());
             *restarts = restarts.or(less.restarts);
             *image = image.take().or_else(|| less.image.clone());
             *runtime = runtime.take().or_else(|| less.runtime.clone());
+            *desired = desired.or(less.desired);
+            *current = current.or(less.current);
         }
         Some(all)
     }

@@ -1,6 +1,7 @@
 //! The stages in their order: records in, metric snapshots and verdicts out. Does no I/O, cannot
 //! fail, and is the same function whether the records come from a kernel or from a recording.
 
+mod container;
 mod owners;
 mod paths;
 #[cfg(test)]

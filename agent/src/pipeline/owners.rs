@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::entity::{Entities, EntityId, Registry};
 use crate::host::Anchor;
+use crate::metric::instrument::Instrument;
 use crate::metric::snapshot::Resource;
 use crate::red::Red;
-use crate::usage::ProcKey;
 use crate::usage::owners::Owners;
+use crate::usage::{Amount, ProcKey};
 
 /// What is known of processes and services.
 pub(super) struct Known<'a> {
@@ -56,6 +57,11 @@ impl Owners for Known<'_> {
 
     fn cgroup(&mut self, path: &str) -> Option<Arc<Resource>> {
         self.entities.resource_of_cgroup(path).map(Arc::new)
+    }
+
+    fn facts(&self, path: &str) -> Vec<(&'static Instrument, Amount)> {
+        let container = self.entities.container_of_cgroup(path);
+        container.as_ref().map(super::container::facts).unwrap_or_default()
     }
 
     fn keep(&mut self, path: &str) {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::cluster::{self, Container, ContainerId, Kind, Owner, Place, Pod, PodUid, Source};
+use crate::cluster::{
+    self, Amounts, Container, ContainerId, Kind, Owner, Place, Pod, PodUid, Source,
+};
 use crate::event::{Nanos, Peer};
 use crate::host::{Cgroup, Facts, Machine, Process, Ticks, Unread};
-use crate::metric::instrument::{container, process as of_process};
+use crate::metric::instrument::{container, events, process as of_process};
 use crate::metric::key::{self, Key};
-use crate::metric::snapshot::{Data, Value, WallTime};
+use crate::metric::snapshot::{Data, Number, Value, WallTime};
 use crate::protocol::{Course, Lines, Method};
 use crate::trace::sampling::{Parent, Sampler, Threshold};
 use crate::usage::{Amount, Collected, Family, Owner as Of, ProcKey, Sink as Samples};
@@ -197,7 +199,7 @@ fn the_host_is_told_once_it_is_known_where_it_is_and_nothing_is_lost_till_then()
     let read = |pipeline: &mut Pipeline, second: u64, count: u64| {
         let mut sink = Samples::default();
         let labels = Arc::from([]);
-        let metric = &crate::metric::instrument::events::STETH_OOM_KILLS;
+        let metric = &events::STETH_OOM_KILLS;
         sink.put(&Of::Host, metric, &labels, Amount::add(count));
         let family = Family::Memory;
         let families = vec![Collected { family, outcome: Ok(()), sink, cost: Nanos(1) }];
@@ -215,4 +217,74 @@ fn the_host_is_told_once_it_is_known_where_it_is_and_nothing_is_lost_till_then()
     assert_eq!(value(&host.resource, key::K8S_CLUSTER_UID), "c-uid");
     let [metric] = &host.scopes[0].metrics[..] else { panic!("{snapshot:?}") };
     assert!(format!("{:?}", metric.points).contains("Int(3)"), "{metric:?}");
+}
+
+/// Metrics with a pod's name on their resource that have not ended, with how many that is.
+fn named(pipeline: &Pipeline, second: u64) -> Vec<String> {
+    let snapshot = pipeline.snapshot(&anchor(second));
+    let pods = snapshot.resources.iter();
+    let pods = pods.filter(|of| value(&of.resource, key::K8S_POD_NAME) == "cart-x2x9z");
+    let metrics = pods.flat_map(|of| of.scopes.iter().flat_map(|scope| &scope.metrics));
+    let values = metrics.filter_map(|metric| {
+        let [point] = &metric.points[..] else { panic!("{metric:?}") };
+        let name = metric.instrument.name;
+        match &point.data {
+            Data::Ended => None,
+            Data::Number(Number::Int(int)) | Data::Older { value: Number::Int(int), .. } => {
+                Some(format!("{name} {int}"))
+            }
+            Data::Number(Number::Double(double)) => Some(format!("{name} {double}")),
+            other => panic!("{other:?}"),
+        }
+    });
+    let mut values: Vec<String> = values.collect();
+    values.sort();
+    values
+}
+
+#[test]
+fn throttling_kills_and_limits_have_the_name_of_the_pod() {
+    let mut pipeline = pipeline();
+    let News::All(_, pods, mut containers) = cart() else { panic!("not all") };
+    containers[0].restarts = Some(3);
+    containers[0].desired = Some(Amounts {
+        cpu_limit: Some(250_000_000),
+        memory_request: Some(64 << 20),
+        ..Amounts::default()
+    });
+    pipeline.learn(News::All(Source::Runtime, pods, containers));
+    let labels = Arc::from([]);
+    let process = ProcKey { pid: Pid(7), started: Ticks(50) };
+    let mut sink = Samples::default();
+    // A group that the container made within itself is the same container.
+    for (path, throttled) in [(group(), 7), (format!("{}/init.scope", group()), 0)] {
+        let owner = Of::Cgroup(path.as_str().into());
+        if throttled == 0 {
+            sink.put(&owner, &container::CONTAINER_MEMORY_USAGE, &labels, Amount::now(1));
+            continue;
+        }
+        let periods = &container::STETH_CONTAINER_CPU_THROTTLED_PERIODS;
+        sink.put(&owner, periods, &labels, Amount::total(throttled));
+        sink.put(&owner, &container::STETH_CONTAINER_MEMORY_OOM_KILLS, &labels, Amount::total(1));
+    }
+    let mut kills = Samples::default();
+    kills.put(&Of::Process(process), &events::STETH_OOM_KILLS, &labels, Amount::add(2));
+    let collected = |family, sink| Collected { family, outcome: Ok(()), sink, cost: Nanos(1) };
+    let families = vec![collected(Family::Container, sink), collected(Family::Memory, kills)];
+    pipeline.usage(Reading { at: anchor(101), families });
+    let expect = [
+        "container.memory.usage 1",
+        "k8s.container.cpu.limit.desired 0.25",
+        "k8s.container.memory.request.desired 67108864",
+        "k8s.container.restart.count 3",
+        "steth.container.cpu.throttled.periods 7",
+        "steth.container.memory.oom.kills 1",
+        "steth.oom.kills 2",
+    ];
+    assert_eq!(named(&pipeline, 101), expect);
+    // A container that is not read any more ends with all that is known of it.
+    let families = vec![collected(Family::Container, Samples::default())];
+    pipeline.usage(Reading { at: anchor(102), families });
+    pipeline.exported(&anchor(102));
+    assert_eq!(named(&pipeline, 103), ["steth.oom.kills 2"]);
 }

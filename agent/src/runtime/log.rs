@@ -32,7 +32,10 @@ pub enum Sink {
 pub fn start(log: &Log, sink: Sink) -> Result<(), TryInitError> {
     let level = level(log.level);
     let libraries = level.min(LevelFilter::WARN);
-    let targets = Targets::new().with_default(libraries).with_target("steth", level);
+    // It warns with all that a server said.
+    let client = libraries.min(LevelFilter::ERROR);
+    let targets = Targets::new().with_default(libraries);
+    let targets = targets.with_target("kube_client", client).with_target("steth", level);
     let json = match log.format {
         LogFormat::Auto => !io::stderr().is_terminal(),
         LogFormat::Json => true,

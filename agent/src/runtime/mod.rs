@@ -6,7 +6,7 @@ pub mod check;
 pub mod clock;
 pub mod confine;
 mod conntrack;
-mod cri;
+pub mod cri;
 pub mod follow;
 pub mod live;
 pub mod log;
@@ -17,7 +17,7 @@ mod pushes;
 pub mod record;
 pub mod replay;
 #[cfg(feature = "kubernetes")]
-mod server;
+pub mod server;
 pub mod start;
 pub mod tee;
 pub mod told;

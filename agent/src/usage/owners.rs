@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ProcKey;
+use super::{Amount, ProcKey};
 use crate::entity::EntityId;
 use crate::host::Anchor;
+use crate::metric::instrument::Instrument;
 use crate::metric::snapshot::Resource;
 
 /// Whom samples belong to. The pipeline answers from its registry.
@@ -35,6 +36,11 @@ pub trait Owners {
 
     /// What a control group stands for; none if nothing may be told of it yet.
     fn cgroup(&mut self, path: &str) -> Option<Arc<Resource>>;
+
+    /// What is known of the container that a control group is, beside what is read of it.
+    fn facts(&self, _path: &str) -> Vec<(&'static Instrument, Amount)> {
+        Vec::new()
+    }
 
     /// A control group goes on having series.
     fn keep(&mut self, path: &str);

@@ -85,6 +85,12 @@ impl Registry {
         Some(self.ground.resource(&own))
     }
 
+    /// What is known of the container that a control group is; none of a group within one.
+    pub fn container_of_cgroup(&self, path: &str) -> Option<cluster::Container> {
+        let whose = Whose::of_path(path)?;
+        self.cluster.as_ref()?.container(&whose)
+    }
+
     /// A control group goes on having series: whose it is is not to be forgotten.
     pub fn keep_cgroup(&mut self, path: &str) {
         if let Some(cluster) = &mut self.cluster

@@ -177,4 +177,40 @@ crate::instruments! {
         "UDP datagrams that were lost, by why.",
         by [NETWORK_TYPE, STETH_REASON], from "/proc/PID/net snmp, snmp6",
         asks "Do programs read their datagrams too slowly?";
+    K8S_CONTAINER_CPU_LIMIT_DESIRED: updowncounter, "k8s.container.cpu.limit.desired", "{cpu}",
+        "Maximum CPU resource limit as defined by the container spec.",
+        by [], from "spec.containers.resources of the pod at the API server",
+        asks "How many CPUs is it to have at most?";
+    K8S_CONTAINER_CPU_LIMIT_CURRENT: updowncounter, "k8s.container.cpu.limit.current", "{cpu}",
+        "Maximum CPU resource limit currently configured for a running container.",
+        by [], from "status.containerStatuses.resources of the pod at the API server",
+        asks "How many CPUs may it use now?";
+    K8S_CONTAINER_CPU_REQUEST_DESIRED: updowncounter, "k8s.container.cpu.request.desired", "{cpu}",
+        "CPU resource requested as defined by the container spec.",
+        by [], from "spec.containers.resources of the pod at the API server",
+        asks "How many CPUs are to be kept for it?";
+    K8S_CONTAINER_CPU_REQUEST_CURRENT: updowncounter, "k8s.container.cpu.request.current", "{cpu}",
+        "CPU resource requested currently configured for a running container.",
+        by [], from "status.containerStatuses.resources of the pod at the API server",
+        asks "How many CPUs are kept for it?";
+    K8S_CONTAINER_MEMORY_LIMIT_DESIRED: updowncounter, "k8s.container.memory.limit.desired", "By",
+        "Maximum memory resource limit as defined by the container spec.",
+        by [], from "spec.containers.resources of the pod at the API server",
+        asks "How much memory is it to have at most?";
+    K8S_CONTAINER_MEMORY_LIMIT_CURRENT: updowncounter, "k8s.container.memory.limit.current", "By",
+        "Maximum memory resource limit currently configured for a running container.",
+        by [], from "status.containerStatuses.resources of the pod at the API server",
+        asks "How much memory may it use now?";
+    K8S_CONTAINER_MEMORY_REQUEST_DESIRED: updowncounter, "k8s.container.memory.request.desired", "By",
+        "Memory resource requested as defined by the container spec.",
+        by [], from "spec.containers.resources of the pod at the API server",
+        asks "How much memory is to be kept for it?";
+    K8S_CONTAINER_MEMORY_REQUEST_CURRENT: updowncounter, "k8s.container.memory.request.current", "By",
+        "Memory resource request currently configured for a running container.",
+        by [], from "status.containerStatuses.resources of the pod at the API server",
+        asks "How much memory is kept for it?";
+    K8S_CONTAINER_RESTART_COUNT: updowncounter, "k8s.container.restart.count", "{restart}",
+        "Describes how many times the container has restarted (since the last counter reset).",
+        by [], from "the node's runtime (attempt), the API server (restartCount)",
+        asks "Does it crash again and again?";
 }

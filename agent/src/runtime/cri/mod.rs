@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bell::Ringer;
 use super::turnstile::Ask;
-use crate::cluster::{Chosen, Container, ContainerId, Image, News, Pod, PodUid, Source};
-use crate::host::text::text;
+use crate::cluster::{Chosen, Container, ContainerId, Image, News, Pod, PodUid, Source, some};
 use client::Client;
 
 /// Where runtimes have their sockets: containerd, CRI-O, k3s, cri-dockerd.
@@ -130,19 +130,10 @@ impl Runtime {
         // In this order, the pod of every container is there.
         let containers = client.containers().await?;
         let sandboxes = client.pods().await?;
-        let uids: HashMap<&str, PodUid> = sandboxes
-            .iter()
-            .filter_map(|pod| Some((pod.id.as_str(), PodUid::new(&pod.metadata.as_ref()?.uid))))
-            .collect();
         images.retain(|id, _| containers.iter().any(|container| container.id == *id));
         let mut asked = 0;
-        let mut all = Vec::with_capacity(containers.len() + sandboxes.len());
         for container in &containers {
-            let spec = container.image.as_ref();
-            let listed = spec.and_then(|spec| {
-                Image::parse(&spec.user_specified_image).or_else(|| Image::parse(&spec.image))
-            });
-            if listed.is_none()
+            if listed(container).is_none()
                 && !images.contains_key(&container.id)
                 && asked < IMAGES
                 && images.len() < REMEMBERED
@@ -153,43 +144,70 @@ impl Runtime {
                 let image = image.as_deref().and_then(Image::parse);
                 images.insert(container.id.clone(), image);
             }
-            let metadata = container.metadata.as_ref();
-            all.push(Container {
-                pod: uids.get(container.pod_sandbox_id.as_str()).cloned(),
-                name: metadata.map(|metadata| text(metadata.name.as_bytes()).into()),
-                restarts: metadata.map(|metadata| metadata.attempt),
-                image: listed.or_else(|| images.get(&container.id).cloned().flatten()),
-                runtime: name(client),
-                ..Container::new(ContainerId::new(&container.id))
-            });
         }
-        all.extend(sandboxes.iter().map(|pod| Container {
-            pod: uids.get(pod.id.as_str()).cloned(),
-            runtime: name(client),
-            ..Container::new(ContainerId::new(&pod.id))
-        }));
-        // A pod whose sandbox was made anew has several; they say the same of it.
-        let pods = sandboxes.iter().filter_map(|sandbox| {
-            let metadata = sandbox.metadata.as_ref()?;
-            let uid = uids.get(sandbox.id.as_str())?.clone();
-            Some(Pod {
-                labels: chosen.labels(pairs(&sandbox.labels)),
-                annotations: chosen.annotations(pairs(&sandbox.annotations)),
-                ..Pod::new(uid, &metadata.namespace, &metadata.name)
-            })
-        });
-        let mut pods: Vec<Pod> = pods.collect();
-        // Runtimes list in no order; the same facts are to be the same news.
-        pods.sort_by(|a, b| a.uid.cmp(&b.uid));
-        all.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(News::All(Source::Runtime, pods, all))
+        Ok(news(chosen, &client.name, &containers, &sandboxes, images))
     }
+}
+
+/// An image by the name that a list tells.
+fn listed(container: &wire::Container) -> Option<Image> {
+    let spec = container.image.as_ref()?;
+    Image::parse(&spec.user_specified_image).or_else(|| Image::parse(&spec.image))
+}
+
+/// What two lists say: answers as a runtime sends them.
+pub fn facts(chosen: &Chosen, containers: &[u8], sandboxes: &[u8]) -> Option<News> {
+    let containers = wire::ListContainersResponse::decode(containers).ok()?.containers;
+    let sandboxes = wire::ListPodSandboxResponse::decode(sandboxes).ok()?.items;
+    Some(news(chosen, "runtime", &containers, &sandboxes, &HashMap::new()))
+}
+
+fn news(
+    chosen: &Chosen,
+    runtime: &str,
+    containers: &[wire::Container],
+    sandboxes: &[wire::PodSandbox],
+    images: &HashMap<String, Option<Image>>,
+) -> News {
+    let runtime: Option<Arc<str>> = some(runtime);
+    let uids: HashMap<&str, PodUid> = sandboxes
+        .iter()
+        .filter_map(|pod| Some((pod.id.as_str(), PodUid::new(&pod.metadata.as_ref()?.uid))))
+        .collect();
+    let mut all = Vec::with_capacity(containers.len() + sandboxes.len());
+    for container in containers {
+        let metadata = container.metadata.as_ref();
+        all.push(Container {
+            pod: uids.get(container.pod_sandbox_id.as_str()).cloned(),
+            name: metadata.and_then(|metadata| some(&metadata.name)),
+            restarts: metadata.map(|metadata| metadata.attempt),
+            image: listed(container).or_else(|| images.get(&container.id).cloned().flatten()),
+            runtime: runtime.clone(),
+            ..Container::new(ContainerId::new(&container.id))
+        });
+    }
+    all.extend(sandboxes.iter().map(|pod| Container {
+        pod: uids.get(pod.id.as_str()).cloned(),
+        runtime: runtime.clone(),
+        ..Container::new(ContainerId::new(&pod.id))
+    }));
+    // A pod whose sandbox was made anew has several; they say the same of it.
+    let pods = sandboxes.iter().filter_map(|sandbox| {
+        let metadata = sandbox.metadata.as_ref()?;
+        let uid = uids.get(sandbox.id.as_str())?.clone();
+        Some(Pod {
+            labels: chosen.labels(pairs(&sandbox.labels)),
+            annotations: chosen.annotations(pairs(&sandbox.annotations)),
+            ..Pod::new(uid, &metadata.namespace, &metadata.name)
+        })
+    });
+    let mut pods: Vec<Pod> = pods.collect();
+    // Runtimes list in no order; the same facts are to be the same news.
+    pods.sort_by(|a, b| a.uid.cmp(&b.uid));
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    News::All(Source::Runtime, pods, all)
 }
 
 fn pairs(map: &HashMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
     map.iter().map(|(key, value)| (key.as_str(), value.as_str()))
-}
-
-fn name(client: &Client) -> Option<Arc<str>> {
-    (!client.name.is_empty()).then(|| text(client.name.as_bytes()).into())
 }

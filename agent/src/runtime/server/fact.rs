@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use k8s_openapi::api::core::v1::{self as api, ContainerStatus};
+use k8s_openapi::api::core::v1::{self as api, ContainerStatus, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use super::amounts::amounts;
 use crate::cluster::{Chosen, Container, ContainerId, Image, Kind, Owner, Pod, PodUid};
 use crate::host::text::text;
 
@@ -35,6 +36,11 @@ pub(super) fn facts(pod: &api::Pod, chosen: &Chosen) -> Option<(Pod, Vec<Contain
         all.chain(ephemeral.map(|container| (container.name.as_str(), container.image.as_deref())))
     });
     let asked: HashMap<&str, Option<&str>> = asked.collect();
+    let desired = spec.into_iter().flat_map(|spec| {
+        let all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+        all.filter_map(|container| Some((container.name.as_str(), container.resources.as_ref()?)))
+    });
+    let desired: HashMap<&str, &ResourceRequirements> = desired.collect();
     let statuses = status.into_iter().flat_map(|status| {
         let all = status.container_statuses.iter().chain(&status.init_container_statuses);
         all.chain(&status.ephemeral_container_statuses).flatten()
@@ -42,12 +48,16 @@ pub(super) fn facts(pod: &api::Pod, chosen: &Chosen) -> Option<(Pod, Vec<Contain
     let containers = statuses.flat_map(|status| {
         let image = asked.get(status.name.as_str()).copied().flatten();
         let image = image.and_then(Image::parse).or_else(|| Image::parse(&status.image));
+        let desired = desired.get(status.name.as_str()).map(|said| amounts(said));
+        let current = status.resources.as_ref().map(amounts);
         runs(status).map(move |(id, restarts)| {
             let (runtime, id) = id.split_once("://").unwrap_or(("", id));
             Container {
                 name: Some(text(status.name.as_bytes()).into()),
                 restarts: u32::try_from(restarts).ok(),
                 image: image.clone(),
+                desired,
+                current,
                 runtime: (!runtime.is_empty()).then(|| text(runtime.as_bytes()).into()),
                 ..Container::new(ContainerId::new(id))
             }

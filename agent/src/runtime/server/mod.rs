@@ -5,7 +5,9 @@
 //! its labels was changed, which the node's own runtime does not know. Beside that come two questions for where this
 //! is, and one for each `ReplicaSet` and Job that a pod of this node is one of.
 
+mod amounts;
 mod ask;
+mod bound;
 mod fact;
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,9 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::client::ClientBuilder;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -27,6 +30,7 @@ use super::told::told;
 use super::turnstile::Ask;
 use crate::cluster::{Chosen, News, Part, Source};
 use ask::Beside;
+use bound::Bounds;
 
 /// For a whole list: that of a full node takes a hundredth.
 const LIST: Duration = Duration::from_secs(30);
@@ -43,6 +47,13 @@ const REASON: usize = 300;
 /// How the server is reached: from within a pod, or by `KUBECONFIG`.
 pub(super) async fn config() -> Result<kube::Config, String> {
     kube::Config::infer().await.map_err(|error| told(&error))
+}
+
+/// What an object says of a pod, as the server sends it; none if it is no whole pod.
+pub fn facts(chosen: &Chosen, json: &[u8]) -> Option<News> {
+    let pod: Pod = serde_json::from_slice(json).ok()?;
+    let (pod, containers) = fact::facts(&pod, chosen)?;
+    Some(News::Pod(Source::Server, Box::new(pod), containers))
 }
 
 /// What is watched.
@@ -111,8 +122,8 @@ async fn follow(
     config.connect_timeout = Some(ANSWER);
     // Errors are to be reasons at once, and waits our own.
     config.default_retry = false;
-    let client = match Client::try_from(config) {
-        Ok(client) => client,
+    let client = match ClientBuilder::try_from(config) {
+        Ok(client) => client.with_layer(&Bounds::default()).build(),
         Err(error) => return told(&error),
     };
     let mut only =

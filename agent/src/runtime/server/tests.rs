@@ -492,3 +492,58 @@ async fn each_part_may_be_refused_by_itself() {
     beside.look(&mut again);
     assert_eq!(again.owner.unwrap().above, Above::Unsaid);
 }
+
+#[tokio::test]
+async fn what_is_too_long_is_a_reason() {
+    let check = async |lines: Vec<String>, expect: &str| {
+        let fake = Fake::default();
+        let is_list = lines.is_empty();
+        let long = "x".repeat(33 << 20);
+        fake.says(if is_list { Answer::Now(200, long) } else { list(&[pod("u1", "cart-6d4-a")]) });
+        let (send, answer) = mpsc::unbounded_channel();
+        for line in lines {
+            send.send(line).unwrap();
+        }
+        fake.says(Answer::Lines(answer));
+        let address = fake.listen(None).await;
+        let mut beside = Beside::default();
+        let (wanted, patience) = (wanted(&[]), Duration::from_secs(20));
+        let config = config_of("http", address);
+        let why = timeout(patience, follow(config, &wanted, &mut beside, patience, |_| ())).await;
+        assert!(why.as_ref().unwrap().contains(expect), "{why:?}");
+    };
+    check(Vec::new(), "the answer is longer than 33554432 bytes").await;
+    let mut long = pod("u1", "cart-6d4-a");
+    long["metadata"]["annotations"] = json!({"a": "x".repeat(3 << 20)});
+    let long = line("MODIFIED", &long);
+    // Two lines may be longer together.
+    check(vec![long.clone(), long, "y".repeat(5 << 20)], "the answer is longer than 4194304 bytes")
+        .await;
+}
+
+#[test]
+fn hostile_objects_are_short_facts() {
+    let chosen = Chosen { labels: ["team".to_owned()].into(), annotations: [].into() };
+    let mut one = pod("u1\n", &"n".repeat(1 << 20));
+    let many = (0..100_000).map(|i| (format!("resource.opentelemetry.io/k{i}"), json!("v\u{1}")));
+    one["metadata"]["annotations"] = Value::Object(many.collect());
+    one["metadata"]["labels"] = json!({"team": "t".repeat(1 << 20), "a\u{0}b": "x"});
+    one["status"]["containerStatuses"][0]["restartCount"] = json!(i32::MIN);
+    one["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "250m", "memory": "1e99"}, "requests": {"cpu": "-1", "memory": "64Mi"}});
+    let Some(News::Pod(_, pod, containers)) = facts(&chosen, one.to_string().as_bytes()) else {
+        panic!("no facts")
+    };
+    assert_eq!((&*pod.uid.0, pod.name.len()), ("u1\u{fffd}", 255));
+    assert_eq!((pod.labels.len(), pod.labels["team"].len()), (1, 255));
+    assert_eq!(
+        (pod.annotations.len(), &*pod.annotations["resource.opentelemetry.io/k0"]),
+        (64, "v\u{fffd}")
+    );
+    assert_eq!(containers[0].restarts, None);
+    let amounts = containers[0].desired.unwrap();
+    assert_eq!((amounts.cpu_limit, amounts.memory_limit), (Some(250_000_000), None));
+    assert_eq!((amounts.cpu_request, amounts.memory_request), (None, Some(64 << 20)));
+    for json in ["", "[]", "{\"metadata\": 7}", &"[".repeat(1 << 16)] {
+        assert_eq!(facts(&chosen, json.as_bytes()), None);
+    }
+}

@@ -18,7 +18,9 @@ use process::{Process, Weight};
 use series::{Account, Gain, Origin, Which};
 
 use super::owners::Owners;
-use super::{Amount, CgroupId, Collected, Family, Lack, Outcome, Owner, ProcKey, Reading, Sample};
+use super::{
+    Amount, CgroupId, Collected, Family, Lack, Outcome, Owner, ProcKey, Reading, Sample, Sink,
+};
 use crate::entity::EntityId;
 use crate::event::{Nanos, Pid};
 use crate::host::{Anchor, cgroup};
@@ -132,6 +134,22 @@ fn is_named(instrument: &Instrument) -> bool {
     std::ptr::eq(instrument, &raw const events::STETH_OOM_KILLS)
 }
 
+/// Containers that were read, each by the outermost of its groups: it may have made others within.
+fn outermost(sink: &Sink) -> Vec<Arc<str>> {
+    let mut read: BTreeMap<String, Arc<str>> = BTreeMap::new();
+    for sample in &sink.samples {
+        if let Owner::Cgroup(path) = &sample.owner
+            && let Some(id) = cgroup::container_of(path)
+        {
+            let known = read.entry(id).or_insert_with(|| Arc::clone(path));
+            if path.len() < known.len() {
+                *known = Arc::clone(path);
+            }
+        }
+    }
+    read.into_values().collect()
+}
+
 impl Book {
     /// An empty one.
     pub fn new(config: Config) -> Self {
@@ -172,9 +190,14 @@ impl Book {
             if let Some(processes) = sink.living.take() {
                 living.get_or_insert_default().extend(processes);
             }
+            let containers =
+                if family == Family::Container { outermost(&sink) } else { Vec::new() };
             for sample in sink.samples {
                 self.counters.samples += 1;
                 self.sample(family, sample, owners);
+            }
+            for path in containers {
+                self.facts(family, &path, owners);
             }
             if outcome.is_ok() {
                 self.end_unread(family);
@@ -215,6 +238,18 @@ impl Book {
                 None => self.counters.unbound += 1,
             },
             Owner::Process(key) => self.process(key, which, amount, owners),
+        }
+    }
+
+    /// What is known of a container that was read stands beside what it uses.
+    fn facts(&mut self, family: Family, path: &Arc<str>, owners: &mut dyn Owners) {
+        // One that there was no room for is counted already.
+        if !self.groups.contains_key(path) {
+            return;
+        }
+        let labels = Arc::from([]);
+        for (instrument, amount) in owners.facts(path) {
+            self.group(path, Which { family, instrument, labels: &labels }, amount, owners);
         }
     }
 
