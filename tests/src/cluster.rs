@@ -2,7 +2,7 @@
 //! node's own programs taken away and brought back, and the agent installed by its chart.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -98,10 +98,21 @@ impl Cluster {
         Ok(crate::collector::list(&list, "items").cloned().collect())
     }
 
-    /// What a container that has ended said of itself in the last line of its log.
+    /// What a container that has ended said of itself at last; what it complained of may come behind it.
     pub fn said(&self, pod: &str, container: &str) -> anyhow::Result<Value> {
-        let log = self.shop(&["logs", pod, "--container", container, "--tail", "1"])?;
-        serde_json::from_str(log.trim()).with_context(|| format!("{pod} said {log:?}"))
+        let log = self.shop(&["logs", pod, "--container", container])?;
+        let mut objects = log.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
+        objects.find(Value::is_object).with_context(|| format!("{pod} said {log:?}"))
+    }
+
+    /// Waits until there is an answer, by a path that those who serve do not count.
+    pub fn answers(&self, address: &str, port: u16) -> anyhow::Result<()> {
+        until(&format!("{address}:{port} answers"), || {
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--fail", "--max-time", "5", "--output", "/dev/null"]);
+            curl.arg(format!("http://{address}:{port}/served"));
+            Ok(curl.status()?.success())
+        })
     }
 
     /// Removes all pods of the tests and what makes them.
@@ -120,6 +131,20 @@ impl Cluster {
             let state = std::fs::read_to_string(format!("/proc/{}/stat", id.trim()));
             Ok(state.map_or(true, |state| state.contains(") Z ")))
         })
+    }
+
+    /// Ends the API server and begins it anew, and those that should not have missed anything meanwhile.
+    pub fn restart_server(&self) -> anyhow::Result<()> {
+        self.stop("apiserver")?;
+        self.begin_server()
+    }
+
+    /// Begins the API server anew, and the controllers.
+    pub fn begin_server(&self) -> anyhow::Result<()> {
+        self.begin("apiserver")?;
+        until("the API server is back", || Ok(self.kubectl(&["get", "--raw", "/readyz"]).is_ok()))?;
+        self.stop("controllers")?;
+        self.begin("controllers")
     }
 
     /// Begins it anew.
@@ -188,35 +213,25 @@ impl<'a> Installed<'a> {
         )
     }
 
-    /// The address of its pod.
-    pub fn address(&self) -> anyhow::Result<String> {
-        let words = [
-            "--namespace",
-            STETH,
-            "get",
-            "pods",
-            "--output",
-            "jsonpath={.items[?(@.status.phase=='Running')].status.podIP}",
-        ];
-        Ok(self.cluster.kubectl(&words)?.trim().to_owned())
+    /// What it says of itself, where the API server need not be asked for where it is.
+    pub fn page(&self) -> anyhow::Result<Page> {
+        let pod = self.pod()?;
+        let address = pod["status"]["podIP"].as_str().context("no address")?;
+        Ok(Page(address.to_owned()))
     }
 
-    /// A page of it.
-    pub fn get(&self, path: &str) -> anyhow::Result<String> {
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--fail", "--max-time", "20"]);
-        curl.arg(format!("http://{}:9464{path}", self.address()?));
-        Ok(String::from_utf8(run(curl)?.stdout)?)
+    /// Its pod; not the one before it, which may still be ending.
+    pub fn pod(&self) -> anyhow::Result<Value> {
+        let words = ["--namespace", STETH, "get", "pods", "--output", "json"];
+        let list: Value = serde_json::from_str(&self.cluster.kubectl(&words)?)?;
+        let mut pods = crate::collector::list(&list, "items");
+        let pod = pods.find(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        pod.cloned().context("no pod of the agent")
     }
 
-    /// `/status`.
-    pub fn status(&self) -> anyhow::Result<Value> {
-        Ok(serde_json::from_str(&self.get("/status")?)?)
-    }
-
-    /// Everything counted at this moment.
-    pub fn metrics(&self) -> anyhow::Result<Metrics> {
-        Ok(Metrics::parse(&self.get("/metrics")?))
+    /// Removes it and all that belongs to it, as its user would.
+    pub fn uninstall(&self) -> anyhow::Result<()> {
+        self.cluster.helm(&["uninstall", "steth", "--wait", "--ignore-not-found"]).map(drop)
     }
 
     /// What the Collector has when it has all that is wanted of it, or when that took too long.
@@ -235,11 +250,31 @@ impl<'a> Installed<'a> {
 impl Drop for Installed<'_> {
     fn drop(&mut self) {
         // What is left would disturb the next test; that it is gone is a test of its own.
-        let _ = self.cluster.helm(&["uninstall", "steth", "--wait", "--ignore-not-found"]);
+        let _ = self.uninstall();
+        // A garbage collector that was cut off from its API server may have missed that the owner is gone.
+        let words = ["--namespace", STETH, "delete", "pods", "--all", "--grace-period=5"];
+        let _ = self.cluster.kubectl(&words);
     }
 }
 
-/// A path of the chart, for those who look at it.
-pub fn chart() -> &'static Path {
-    Path::new(CHART)
+/// The pages of one agent's pod.
+pub struct Page(String);
+
+impl Page {
+    fn get(&self, path: &str) -> anyhow::Result<String> {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", "--max-time", "20"]);
+        curl.arg(format!("http://{}:9464{path}", self.0));
+        Ok(String::from_utf8(run(curl)?.stdout)?)
+    }
+
+    /// `/status`.
+    pub fn status(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.get("/status")?)?)
+    }
+
+    /// Everything counted at this moment.
+    pub fn metrics(&self) -> anyhow::Result<Metrics> {
+        Ok(Metrics::parse(&self.get("/metrics")?))
+    }
 }

@@ -172,7 +172,8 @@ func hog(mebibytes int) {
 			block[place] = 1
 		}
 		held = append(held, block)
-		time.Sleep(time.Millisecond)
+		// It lives for a while, as most that end so do.
+		time.Sleep(30 * time.Millisecond)
 	}
 	waitForEnd()
 	fmt.Println(len(held))

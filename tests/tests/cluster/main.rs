@@ -4,4 +4,6 @@
 mod pods;
 mod tally;
 
+mod comings;
+mod unproven;
 mod workloads;

@@ -19,7 +19,7 @@ pub fn spec(containers: &[String], more: &str) -> String {
     )
 }
 
-/// Something that makes pods for as long as it is there: a Deployment, StatefulSet or DaemonSet.
+/// Something that makes pods for as long as it is there: a `Deployment`, `StatefulSet` or `DaemonSet`.
 pub fn makes(kind: &str, name: &str, more: &str, spec: &str) -> String {
     format!(
         "---\napiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: shop}}\n\

@@ -1,4 +1,4 @@
-//! Every kind of workload, served and asked over ClusterIP: each request once at each end, under its names.
+//! Every kind of workload, served and asked over Services: each request once at each end, under its names.
 
 use std::collections::BTreeMap;
 
@@ -175,6 +175,6 @@ fn every_workload_is_counted_under_its_names() -> anyhow::Result<()> {
             assert_ne!(point.of(key), "", "{key}");
         }
     }
-    assert_eq!(agent.metrics()?.lost(), 0);
+    assert_eq!(agent.page()?.metrics()?.lost(), 0);
     cluster.clear()
 }

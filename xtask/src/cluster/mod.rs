@@ -31,7 +31,7 @@ pub(crate) const AGENT: &str = "test.invalid/steth:test";
 /// What the pods run, and what holds their namespaces.
 const SHOP: [[&str; 2]; 2] = [["test.invalid/shop:1", "/shop"], ["test.invalid/pause:1", "/pause"]];
 /// From its start until it is ready, on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// A cluster that is there, or could be.
 pub(crate) struct Cluster {

@@ -100,7 +100,10 @@ pub(crate) fn compile(package: &str, program: &Path) -> Result<()> {
     let mut flags = "-ldflags=-s -w".to_owned();
     for part in ["component-base/version", "client-go/pkg/version"] {
         // Else it says that it is of no version, and charts refuse it.
-        flags.push_str(&format!(" -X k8s.io/{part}.gitVersion={version}"));
+        flags += " -X k8s.io/";
+        flags += part;
+        flags += ".gitVersion=";
+        flags += &version;
     }
     compile.env("CGO_ENABLED", "0").args(["build", "-p", "2", "-trimpath", &flags, "-o"]);
     run(compile.arg(&part).arg(package), ADVICE)?;
