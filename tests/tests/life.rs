@@ -162,7 +162,9 @@ fn connections_older_than_the_agent_are_counted_from_its_start() -> anyhow::Resu
 fn held(pid: u32) -> anyhow::Result<BTreeSet<(&'static str, String)>> {
     let mut held = BTreeSet::new();
     for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
-        for line in std::fs::read_to_string(entry?.path())?.lines() {
+        // What it held for a moment, to read a file of another process, may be closed by now.
+        let Ok(info) = std::fs::read_to_string(entry?.path()) else { continue };
+        for line in info.lines() {
             let Some((key, id)) = line.split_once(':') else { continue };
             let kind = match key {
                 "prog_id" => "prog",
