@@ -150,6 +150,8 @@ impl Cluster {
         let id = self.holder().context("no cluster. What to do: `cargo xtask cluster up`")?;
         let mut command = raised("nsenter")?;
         command.args(["--target", &id, "--net", "--mount", "env"]);
+        // Who enters stands at the top of the file system.
+        command.arg(format!("--chdir={}", top().display()));
         command.arg(format!("{VARIABLE}={}", self.state.display()));
         command.arg(format!("{PROGRAMS}={}", self.pieces.programs().display()));
         command.arg(format!("KUBECONFIG={}", self.state.join("kubeconfig").display()));
