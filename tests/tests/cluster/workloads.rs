@@ -175,6 +175,5 @@ fn every_workload_is_counted_under_its_names() -> anyhow::Result<()> {
             assert_ne!(point.of(key), "", "{key}");
         }
     }
-    assert_eq!(agent.page()?.metrics()?.lost(), 0);
     cluster.clear()
 }
