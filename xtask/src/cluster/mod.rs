@@ -122,7 +122,7 @@ impl Cluster {
         while self.holder().is_none() {
             let ended = child.try_wait().context("the cluster was lost")?;
             if ended.is_some() || begun.elapsed() > PATIENCE {
-                let _ = self.down();
+                let _ = self.down(Some(child));
                 bail!("the cluster did not come up. What to do: see {}", self.state.display());
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -131,12 +131,16 @@ impl Cluster {
         Ok(Some(child))
     }
 
-    /// Ends it, and waits until nothing of it is left.
-    pub(crate) fn down(&self) -> Result<()> {
+    /// Ends it, and waits until nothing of it is left. Whoever began it gives its process, which stays
+    /// until it is waited for.
+    pub(crate) fn down(&self, mut child: Option<Child>) -> Result<()> {
         let Some(id) = self.holder() else { return Ok(()) };
         run(raised("kill")?.arg(&id), "end it by hand")?;
         let begun = Instant::now();
         while Path::new("/proc").join(&id).exists() {
+            if let Some(child) = &mut child {
+                child.try_wait().context("the cluster was lost")?;
+            }
             if begun.elapsed() > PATIENCE {
                 bail!("the cluster does not end. What to do: see process {id}");
             }

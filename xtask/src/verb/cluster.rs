@@ -58,7 +58,7 @@ impl Cluster {
                 );
                 Ok(())
             }
-            What::Down => cluster::found()?.down(),
+            What::Down => cluster::found()?.down(None),
             What::Test { harness } => {
                 let tests = test(&build()?, &harness)?;
                 say(format!("    {} tests", tests.passed));
@@ -89,7 +89,7 @@ pub(crate) fn test(node: &Node, harness: &[String]) -> Result<Tests> {
     let begun = node.up()?;
     let outcome = tests(node, harness);
     if begun.is_some() {
-        let ended = node.down();
+        let ended = node.down(begun);
         return outcome.and_then(|tests| ended.map(|()| tests));
     }
     outcome
