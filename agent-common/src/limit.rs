@@ -25,6 +25,12 @@ pub const OPAQUE_AFTER: u8 = 4;
 pub const EXEC_ARGS: usize = 512;
 /// Bytes of a new program's environment that cross to userspace.
 pub const EXEC_ENV: usize = 4096;
+/// Bytes of the names of a new program's control groups that cross to userspace.
+pub const EXEC_GROUPS: usize = 512;
+/// Bytes of one such name, its NUL with it: `kubepods-burstable-pod<uid>.slice:cri-containerd:<id>` fits.
+pub const EXEC_GROUP: usize = 192;
+/// Levels of control groups that cross, from the innermost outward.
+pub const EXEC_LEVELS: usize = 12;
 /// Bytes of all rings of connections together, unless userspace asks for another size. The agent maps
 /// each twice, which shows in its resident size.
 pub const RING_BYTES: u32 = 4 << 20;

@@ -20,7 +20,7 @@ pub enum Kind {
     Close = 3,
     /// [`ConnectFailed`].
     ConnectFailed = 4,
-    /// [`Exec`], then `args` and `env` bytes.
+    /// [`Exec`], then `args`, `env` and `groups` bytes.
     Exec = 5,
     /// [`Fork`].
     Fork = 6,
@@ -364,8 +364,10 @@ pub struct Exec {
     pub args: u16,
     /// Bytes of the environment (NUL-separated) that follow those.
     pub env: u16,
-    /// Keeps the layout free of holes.
-    pub reserved2: u16,
+    /// Bytes of the names of its control groups that follow those: each with its NUL, from the innermost outward, the
+    /// last one empty if none is left out. First those of the unified hierarchy, then, where they are others, those of
+    /// the controller of processes.
+    pub groups: u16,
     /// The process.
     pub tgid: u32,
     /// Its parent.

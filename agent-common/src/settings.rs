@@ -86,6 +86,22 @@ pub struct TaskOffsets {
     pub signal: u32,
     /// `task_struct.nvcsw`
     pub voluntary: u32,
+    /// `task_struct.cgroups`
+    pub groups: u32,
+    /// `css_set.dfl_cgrp`
+    pub groups_unified: u32,
+    /// `css_set.subsys`, at the controller of processes.
+    pub groups_pids: u32,
+    /// `cgroup_subsys_state.cgroup`
+    pub css_group: u32,
+    /// `cgroup.kn`
+    pub group_node: u32,
+    /// `kernfs_node.__parent`, `parent` before 6.15.
+    pub node_parent: u32,
+    /// `kernfs_node.name`
+    pub node_name: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// Where a system call's number and arguments stand in `pt_regs`: the one place that knows the

@@ -2,34 +2,36 @@
 //!
 //! Hooks: `sched_process_exec(task, old_pid, bprm)`, `sched_process_fork(parent, child)`,
 //! `sched_process_exit(task)`, kernel 5.5 for typed arguments. Emits `Exec`, `Fork`, `Exit`. An exec
-//! carries its arguments and environment, so that a process is known however short it lives.
+//! carries its arguments, environment and control groups, so that a process is known however short it lives.
 
 use core::ffi::c_void;
 
 use agent_common::{
     counter::Counter,
-    limit::{EXEC_ARGS, EXEC_ENV},
+    limit::{EXEC_ARGS, EXEC_ENV, EXEC_GROUP, EXEC_GROUPS, EXEC_LEVELS},
     record::{Exec, Exit, Fork, Kind},
     settings::ABSENT,
 };
 use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::generated::{bpf_get_current_comm, bpf_ktime_get_ns, bpf_probe_read_user},
+    helpers::generated::{
+        bpf_get_current_comm, bpf_ktime_get_ns, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    },
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 
 use crate::{
-    kread::{Memory, Typed, bound},
+    kread::{Memory, Probed, Typed, bound},
     maps,
 };
 
-const BLOCK: usize = EXEC_ARGS + EXEC_ENV;
+const BLOCK: usize = EXEC_ARGS + EXEC_ENV + EXEC_GROUPS + EXEC_GROUP;
 
 #[repr(C)]
 struct Entry {
     header: Exec,
-    /// Arguments, then, right behind them, the environment; some room for the verifier.
+    /// Arguments, right behind them the environment, then the control groups; some room for the verifier.
     data: [u8; BLOCK + 64],
 }
 
@@ -63,6 +65,7 @@ unsafe fn describe(task: *const u8, entry: *mut Entry) {
             let to: u64 = Typed::read(mm, offsets.get(|t| &t.env_end));
             env = read(entry, bound(args, EXEC_ARGS as u64 - 1), from, to, EXEC_ENV as u64 - 1);
         }
+        let groups = groups(entry, args, env, task);
         let mut comm = [0u8; 16];
         bpf_get_current_comm((&raw mut comm).cast(), 16);
         (&raw mut (*entry).header).write(Exec {
@@ -70,7 +73,7 @@ unsafe fn describe(task: *const u8, entry: *mut Entry) {
             reserved: 0,
             args: args as u16,
             env: env as u16,
-            reserved2: 0,
+            groups: groups as u16,
             tgid: Typed::read(task, offsets.get(|t| &t.tgid)),
             parent: if parent.is_null() {
                 0
@@ -98,6 +101,58 @@ unsafe fn read(entry: *mut Entry, at: u64, from: u64, to: u64, mask: u64) -> u64
         )
     };
     if failed == 0 { len } else { 0 }
+}
+
+/// Copies the names of the task's control groups behind the rest; gives their bytes.
+#[inline(always)]
+unsafe fn groups(entry: *mut Entry, args: u64, env: u64, task: *const u8) -> u64 {
+    let offsets = maps::task();
+    if [offsets.get(|t| &t.groups_unified), offsets.get(|t| &t.node_parent)].contains(&ABSENT) {
+        return 0;
+    }
+    // SAFETY: what is probed may be anything; the writes are bounded.
+    unsafe {
+        let base = (&raw mut (*entry).data)
+            .cast::<u8>()
+            .add(bound(args, EXEC_ARGS as u64 - 1) as usize)
+            .add(bound(env, EXEC_ENV as u64 - 1) as usize);
+        let set: u64 = Probed::read(task, offsets.get(|t| &t.groups));
+        let unified: u64 = Probed::read(set as *const u8, offsets.get(|t| &t.groups_unified));
+        let at = names(base, 0, unified);
+        if offsets.get(|t| &t.groups_pids) == ABSENT {
+            return at;
+        }
+        let css: u64 = Probed::read(set as *const u8, offsets.get(|t| &t.groups_pids));
+        let group: u64 = Probed::read(css as *const u8, offsets.get(|t| &t.css_group));
+        if group == unified { at } else { names(base, at, group) }
+    }
+}
+
+/// Copies the names of a control group and of those above it to `at`; gives where they end.
+#[inline(always)]
+unsafe fn names(base: *mut u8, mut at: u64, group: u64) -> u64 {
+    let offsets = maps::task();
+    // SAFETY: as for the caller.
+    unsafe {
+        let mut node: u64 = Probed::read(group as *const u8, offsets.get(|t| &t.group_node));
+        for _ in 0..EXEC_LEVELS {
+            if node == 0 || at >= EXEC_GROUPS as u64 {
+                break;
+            }
+            let name: u64 = Probed::read(node as *const u8, offsets.get(|t| &t.node_name));
+            let len = bpf_probe_read_kernel_str(
+                base.add(bound(at, EXEC_GROUPS as u64 - 1) as usize).cast::<c_void>(),
+                EXEC_GROUP as u32,
+                name as *const c_void,
+            );
+            if len <= 0 {
+                break;
+            }
+            at += bound(len as u64, 0xff);
+            node = Probed::read(node as *const u8, offsets.get(|t| &t.node_parent));
+        }
+    }
+    at
 }
 
 #[inline(always)]

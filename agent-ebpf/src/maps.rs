@@ -142,6 +142,14 @@ const NO_TASK: TaskOffsets = TaskOffsets {
     live: ABSENT,
     signal: ABSENT,
     voluntary: ABSENT,
+    groups: ABSENT,
+    groups_unified: ABSENT,
+    groups_pids: ABSENT,
+    css_group: ABSENT,
+    group_node: ABSENT,
+    node_parent: ABSENT,
+    node_name: ABSENT,
+    reserved: 0,
 };
 const NO_WATCH: Watch = Watch {
     own: 0,

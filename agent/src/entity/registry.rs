@@ -497,6 +497,11 @@ impl Entities for Registry {
         } else if let Some(parent) = self.lives.last(life.parent) {
             life.cgroup.clone_from(&parent.cgroup);
         }
+        if let Some(cgroup) = Cgroup::of_names(exec.groups) {
+            // Nobody leaves a container. Elsewhere the hierarchies of systemd say more, while the process lives.
+            life.own_cgroup = cgroup.container.is_some();
+            life.cgroup = Some(Arc::new(cgroup));
+        }
         self.started(exec, &mut life);
         let serial = self.begin(life);
         if !self.config.filter.is_empty() {

@@ -51,8 +51,9 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, Malformed> {
         Kind::Exec => {
             let (header, rest) = head::<record::Exec>(bytes)?;
             let (args, rest) = split(rest, header.args)?;
-            let (env, _) = split(rest, header.env)?;
-            Event::Exec(Exec { header, args, env })
+            let (env, rest) = split(rest, header.env)?;
+            let (groups, _) = split(rest, header.groups)?;
+            Event::Exec(Exec { header, args, env, groups })
         }
         Kind::Fork => Event::Fork(head(bytes)?.0),
         Kind::Exit => Event::Exit(head(bytes)?.0),

@@ -95,4 +95,6 @@ pub struct Exec<'a> {
     pub args: &'a [u8],
     /// NUL-separated environment, possibly cut short.
     pub env: &'a [u8],
+    /// Names of its control groups, as the record has them.
+    pub groups: &'a [u8],
 }

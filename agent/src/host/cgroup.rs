@@ -1,5 +1,7 @@
 //! The control group of a process, and what its path tells: a container, a pod, a systemd unit.
 
+use agent_common::limit;
+
 use super::text;
 
 /// Where a process stands in the hierarchy.
@@ -18,21 +20,49 @@ pub struct Cgroup {
 impl Cgroup {
     /// From the content of `/proc/PID/cgroup` (v1, v2 and hybrid).
     pub fn parse(content: &[u8]) -> Self {
+        Self::of_paths(content.split(|b| *b == b'\n').take(64).filter_map(|line| {
+            let mut fields = line.splitn(3, |b| *b == b':');
+            let (Some(_), Some(controllers), Some(path)) =
+                (fields.next(), fields.next(), fields.next())
+            else {
+                return None;
+            };
+            // The group may have been removed below the process.
+            let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+            Some((controllers, text::limited(path, 4096)))
+        }))
+    }
+
+    /// From the names in the record of a new program; none if they are not whole. They are seen from the
+    /// host, whatever namespace the agent is in.
+    pub fn of_names(names: &[u8]) -> Option<Self> {
+        let mut paths = Vec::new();
+        let mut path = Vec::new();
+        for name in names.strip_suffix(b"\0")?.split(|b| *b == 0) {
+            if name.is_empty() {
+                let from_root = path.drain(..).rev().map(|name| format!("/{name}"));
+                paths.push(Some(from_root.collect::<String>()).filter(|path| !path.is_empty()));
+            } else if name.len() < limit::EXEC_GROUP - 1 {
+                path.push(text::limited(name, limit::EXEC_GROUP));
+            } else {
+                return None;
+            }
+        }
+        if !path.is_empty() {
+            return None;
+        }
+        let of = [&b""[..], b"pids"].into_iter();
+        Some(Self::of_paths(of.zip(paths.into_iter().map(|path| path.unwrap_or("/".to_owned())))))
+    }
+
+    /// From a path in each hierarchy, by the controllers of it.
+    fn of_paths<'a>(paths: impl Iterator<Item = (&'a [u8], String)>) -> Self {
         let mut unified = None;
         let mut systemd = None;
         let mut any: Option<String> = None;
         let mut container = None;
         let mut pod = None;
-        for line in content.split(|b| *b == b'\n').take(64) {
-            let mut fields = line.splitn(3, |b| *b == b':');
-            let (Some(_), Some(controllers), Some(path)) =
-                (fields.next(), fields.next(), fields.next())
-            else {
-                continue;
-            };
-            // The group may have been removed below the process.
-            let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-            let path = text::limited(path, 4096);
+        for (controllers, path) in paths {
             container = container.or_else(|| container_of(&path));
             pod = pod.or_else(|| pod_of(&path));
             match controllers {

@@ -20,6 +20,11 @@ pub const STRUCTS: &[&str] = &[
     "files_struct",
     "fdtable",
     "signal_struct",
+    "css_set",
+    "cgroup_subsys_state",
+    "cgroup_subsys_id",
+    "cgroup",
+    "kernfs_node",
 ];
 
 /// What needs a field.
@@ -99,8 +104,28 @@ pub fn resolve(types: &Types) -> (SockOffsets, TaskOffsets, Vec<Missing>) {
         live: "signal_struct"."live" Life,
         signal: "task_struct"."signal" Life,
         voluntary: "task_struct"."nvcsw" Optional,
-    });
+        groups: "task_struct"."cgroups" Optional,
+        groups_unified: "css_set"."dfl_cgrp" Optional,
+        css_group: "cgroup_subsys_state"."cgroup" Optional,
+        group_node: "cgroup"."kn" Optional,
+        node_name: "kernfs_node"."name" Optional,
+    }
+        groups_pids: controller(types, "pids_cgrp_id"),
+        node_parent: ["__parent", "parent"]
+            .into_iter()
+            .find_map(|field| types.offset("kernfs_node", field))
+            .unwrap_or(ABSENT),
+        reserved: 0,
+    );
     (sock, task, missing)
+}
+
+/// Where a task's control group of a controller stands in its set.
+pub(super) fn controller(types: &Types, id: &str) -> u32 {
+    let ids = types.values("cgroup_subsys_id");
+    let id = ids.iter().find(|(name, _)| *name == id).map(|(_, id)| *id);
+    let array = types.offset("css_set", "subsys");
+    array.zip(id).map_or(ABSENT, |(array, id)| array + id * 8)
 }
 
 #[cfg(test)]

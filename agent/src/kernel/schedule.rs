@@ -15,6 +15,7 @@ use aya::{
 
 use super::btf::Types;
 use super::load::attach_to;
+use super::offsets;
 use super::probe::{Hook, Report, State};
 use super::sweep::Sweep;
 use crate::usage::{Families, Family, Reason};
@@ -40,15 +41,7 @@ const PROGRAMS: &[(&str, Hook, &str)] = &[
 ];
 
 /// Every struct and enumeration that is looked into, beside those of [`super::offsets`].
-pub(crate) const STRUCTS: &[&str] = &[
-    "cfs_rq",
-    "rq",
-    "css_set",
-    "cgroup_subsys_state",
-    "cgroup_subsys_id",
-    "cgroup",
-    "kernfs_node",
-];
+pub(crate) const STRUCTS: &[&str] = &["cfs_rq", "rq"];
 
 /// Kernel functions that are looked for.
 pub(crate) const FUNCTIONS: &[&str] = &["bpf_task_pt_regs"];
@@ -134,10 +127,7 @@ pub(crate) fn resolve(types: &Types) -> (ScheduleOffsets, Option<&'static str>) 
         queue_held: held.into_iter().find_map(|f| types.offset("cfs_rq", f)).unwrap_or(ABSENT),
         groups: task!("cgroups"),
         groups_unified: needed("css_set", &["dfl_cgrp"], "css_set.dfl_cgrp"),
-        groups_pids: types
-            .offset("css_set", "subsys")
-            .zip(types.values("cgroup_subsys_id").iter().find(|(name, _)| *name == "pids_cgrp_id"))
-            .map_or(ABSENT, |(at, (_, index))| at + 8 * index),
+        groups_pids: offsets::controller(types, "pids_cgrp_id"),
         css_group: needed("cgroup_subsys_state", &["cgroup"], "cgroup_subsys_state.cgroup"),
         group_node: needed("cgroup", &["kn"], "cgroup.kn"),
         node_id: needed("kernfs_node", &["id"], "kernfs_node.id"),

@@ -3,20 +3,11 @@
 use agent_common::{drops::REASONS, settings::ABSENT, usage::EventOffsets};
 
 use super::btf::Types;
+use super::offsets;
 use crate::usage::Family;
 
 /// Every struct and enumeration that is looked into, beside those of [`super::offsets`].
-pub(crate) const STRUCTS: &[&str] = &[
-    "request",
-    "request_queue",
-    "gendisk",
-    "css_set",
-    "cgroup_subsys_state",
-    "cgroup",
-    "kernfs_node",
-    "cgroup_subsys_id",
-    "skb_drop_reason",
-];
+pub(crate) const STRUCTS: &[&str] = &["request", "request_queue", "gendisk", "skb_drop_reason"];
 
 /// What this kernel has.
 pub(crate) struct Events {
@@ -75,7 +66,7 @@ pub(crate) fn resolve(types: &Types) -> Events {
         delivered: "tcp_sock"."delivered" Tcp,
         socket: "sock"."sk_socket",
     }
-        memory: memory(types),
+        memory: offsets::controller(types, "memory_cgrp_id"),
         accept_parameters: types.parameters("inet_csk_accept").unwrap_or(0),
         issue_parameters: types.arguments("block_rq_issue").unwrap_or(1),
         victim_task: u32::from(types.arguments("mark_victim").is_some_and(|n| n > 1)),
@@ -97,14 +88,6 @@ pub(crate) fn resolve(types: &Types) -> Events {
         at.memory = ABSENT;
     }
     Events { at, missing, reasons: reasons(types) }
-}
-
-/// Where a task's control group of the memory controller stands in its set.
-fn memory(types: &Types) -> u32 {
-    let ids = types.values("cgroup_subsys_id");
-    let id = ids.iter().find(|(name, _)| *name == "memory_cgrp_id").map(|(_, id)| *id);
-    let array = types.offset("css_set", "subsys");
-    array.zip(id).map_or(ABSENT, |(array, id)| array + id * 8)
 }
 
 /// The names of reasons, lower case and without what all have in common.

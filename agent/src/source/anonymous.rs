@@ -134,6 +134,7 @@ fn exec(record: &[u8], kept: &HashSet<u32>) -> Option<Vec<u8>> {
     let env = service_name(rest.get(..usize::from(header.env))?);
     header.args = u16::try_from(args.len()).ok()?;
     header.env = u16::try_from(env.len()).ok()?;
+    header.groups = 0;
     Some([header.as_bytes(), &args, &env].concat())
 }
 

@@ -207,7 +207,8 @@ impl Redaction {
 fn exec(record: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (mut header, rest) = record::Exec::read_from_prefix(record).ok()?;
     let (args, rest) = rest.split_at_checked(usize::from(header.args))?;
-    let (env, _) = rest.split_at_checked(usize::from(header.env))?;
+    let (env, rest) = rest.split_at_checked(usize::from(header.env))?;
+    let groups = rest.get(..usize::from(header.groups))?;
     let mut kept = otel_only(env);
     if env.last().is_some_and(|last| *last != 0) || env.len() + 1 >= agent_common::limit::EXEC_ENV {
         // Says still that it was cut: a text without its end.
@@ -218,5 +219,6 @@ fn exec(record: &[u8], out: &mut Vec<u8>) -> Option<()> {
     out.extend_from_slice(header.as_bytes());
     out.extend_from_slice(args);
     out.extend_from_slice(&kept);
+    out.extend_from_slice(groups);
     Some(())
 }

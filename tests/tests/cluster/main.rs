@@ -5,5 +5,6 @@ mod pods;
 mod tally;
 
 mod comings;
+mod containers;
 mod unproven;
 mod workloads;

@@ -79,6 +79,15 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn exec(registry: &mut Registry, pid: u32, parent: u32, time: Timestamp, args: &str, env: &str) {
+    exec_in(registry, [pid, parent], time, [args, env, ""]);
+}
+
+fn exec_in(
+    registry: &mut Registry,
+    [pid, parent]: [u32; 2],
+    time: Timestamp,
+    [args, env, groups]: [&str; 3],
+) {
     let first = args.split('\0').next().unwrap_or_default().rsplit('/').next().unwrap();
     let mut comm = [0; 16];
     for (to, from) in comm.iter_mut().take(15).zip(first.bytes()) {
@@ -92,9 +101,11 @@ fn exec(registry: &mut Registry, pid: u32, parent: u32, time: Timestamp, args: &
         comm,
         args: u16::try_from(args.len()).unwrap(),
         env: u16::try_from(env.len()).unwrap(),
+        groups: u16::try_from(groups.len()).unwrap(),
         ..record::Exec::default()
     };
-    registry.exec(&Exec { header: &header, args: args.as_bytes(), env: env.as_bytes() });
+    let [args, env, groups] = [args, env, groups].map(str::as_bytes);
+    registry.exec(&Exec { header: &header, args, env, groups });
 }
 
 fn fork(registry: &mut Registry, parent: u32, child: u32, time: Timestamp) {
@@ -205,6 +216,24 @@ fn names_come_from_the_best_source() {
     check(7, "unknown_service");
     let entity = registry.of(Pid(2), at(1));
     assert_eq!(value(&registry.resource(entity), key::SERVICE_NAMESPACE), "core");
+}
+
+#[test]
+fn a_program_that_is_gone_at_once_has_the_container_of_its_record() {
+    let (mut registry, fake) = registry(Config::default());
+    let id = "3f4e9c1d2b5a68790c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f60718293a4b5c6d7";
+    fake.put(1, process("containerd-shim", b"shim\0", "/system.slice/containerd.service", 1));
+    let groups = format!("{id}\0pod0a1b2c3d-1111-2222-3333-444455556666\0kubepods\0\0");
+    exec_in(&mut registry, [10, 1], at(1), ["job\0", "", &groups]);
+    exit(&mut registry, 10, at(1));
+    let entity = registry.of(Pid(10), at(1));
+    assert_eq!(value(&registry.resource(entity), key::CONTAINER_ID), id);
+    assert_eq!(fake.asked(), 0);
+    // Whose names were cut is what its parent is, or what /proc says.
+    exec_in(&mut registry, [11, 1], at(2), ["job\0", "", groups.trim_end_matches('\0')]);
+    exit(&mut registry, 11, at(2));
+    let entity = registry.of(Pid(11), at(2));
+    assert_eq!(value(&registry.resource(entity), key::CONTAINER_ID), "");
 }
 
 #[test]

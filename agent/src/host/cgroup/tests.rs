@@ -232,3 +232,33 @@ fn mounts_tell_what_a_namespace_hides() {
     check("1 2 0:1 /docker/{id}", None);
     check("\u{0}\u{0}", None);
 }
+
+#[test]
+fn names_of_groups_are_paths_from_the_innermost_outward() {
+    let check = |names: &str, expect: Option<Cgroup>| {
+        assert_eq!(Cgroup::of_names(names.as_bytes()), expect, "{names}");
+    };
+    let parsed = |content: String| Some(Cgroup::parse(content.as_bytes()));
+    let pod = "pod0a1b2c3d-1111-2222-3333-444455556666";
+    check("\0", parsed("0::/".into()));
+    check("nginx.service\0system.slice\0\0", parsed("0::/system.slice/nginx.service".into()));
+    check(
+        &format!("{ID}\0{pod}\0burstable\0kubepods\0\0"),
+        parsed(format!("0::/kubepods/burstable/{pod}/{ID}")),
+    );
+    // A hybrid host, with the container in the older hierarchies alone.
+    check(
+        &format!("containerd.service\0system.slice\0\0{ID}\0{pod}\0kubepods\0\0"),
+        parsed(format!("0::/system.slice/containerd.service\n4:pids:/kubepods/{pod}/{ID}")),
+    );
+    check(
+        &format!("\0{ID}\0{pod}\0kubepods\0\0"),
+        parsed(format!("0::/\n4:pids:/kubepods/{pod}/{ID}")),
+    );
+    // Cut: on the way to the root, within a name, by a name that is too long.
+    check("", None);
+    check("nginx.service\0system.slice\0", None);
+    check("nginx.service\0syst", None);
+    check(&format!("{}\0\0", "x".repeat(limit::EXEC_GROUP - 1)), None);
+    check(&format!("\0{}\0", "x".repeat(20)), None);
+}

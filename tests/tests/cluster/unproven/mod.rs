@@ -1,6 +1,5 @@
 //! Written, and not yet seen to pass: `cargo xtask cluster test -- unproven` runs them, and nothing else does. What
 //! passes here moves up.
 
-mod containers;
 mod outages;
 mod upgrade;
