@@ -42,7 +42,8 @@ sleeper=""
 start() {
     name=$1
     shift
-    printf '#!/bin/sh\ncd %q\nexec %s >> %q 2>&1\n' "$STATE" "$(printf '%q ' "$@")" "$STATE/$name.log" > "$name.sh"
+    printf '#!/bin/sh\nexport PATH=%q\ncd %q\nexec %s >> %q 2>&1\n' \
+        "$PATH" "$STATE" "$(printf '%q ' "$@")" "$STATE/$name.log" > "$name.sh"
     sh "$name.sh" &
     echo $! > "$name.pid"
     running="$name $running"
@@ -109,6 +110,18 @@ cat > cni/10-pods.conflist <<JSON
   }]
 }
 JSON
+# What the agent asks of the API server is read by a test.
+cat > audit.yaml <<YAML
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [ResponseStarted, ResponseComplete]
+rules:
+  - {level: Metadata, users: ["system:serviceaccount:steth:steth"]}
+  - {level: None}
+YAML
+rm -f audit.log
+mkdir -p manifests
+rm -f manifests/*
 cat > kubelet.yaml <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -125,6 +138,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 # The images were put there by hand, and cannot be fetched again.
 imageGCHighThresholdPercent: 100
 podLogsDir: $STATE/podlogs
+staticPodPath: $STATE/manifests
 makeIPTablesUtilChains: false
 YAML
 
@@ -134,7 +148,7 @@ start apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-addre
     --secure-port=6443 --cert-dir=certs --service-account-issuer=https://kubernetes.default.svc \
     --service-account-key-file=sa.pub --service-account-signing-key-file=sa.key --token-auth-file=tokens.csv \
     --authorization-mode=Node,RBAC --service-cluster-ip-range=10.96.0.0/16 --allow-privileged=true \
-    --kubelet-preferred-address-types=InternalIP
+    --kubelet-preferred-address-types=InternalIP --audit-policy-file=audit.yaml --audit-log-path=audit.log
 until curl --silent --insecure --fail --header 'Authorization: Bearer admin' https://$ADDRESS:6443/readyz > /dev/null; do
     sleep 0.2
 done

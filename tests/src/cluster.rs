@@ -44,7 +44,13 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn command(&self, name: &str) -> Command {
+    /// A file of its state.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.state.join(name)
+    }
+
+    /// One of the programs that were built for it.
+    pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.env("KUBECONFIG", self.state.join("kubeconfig"));
         command.env("HELM_CACHE_HOME", self.scratch.path());
@@ -56,7 +62,7 @@ impl Cluster {
 
     /// What kubectl prints.
     pub fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
-        let mut command = self.command("kubectl");
+        let mut command = self.program("kubectl");
         command.args(words);
         Ok(String::from_utf8(run(command)?.stdout)?)
     }
@@ -68,7 +74,7 @@ impl Cluster {
 
     /// What helm prints.
     pub fn helm(&self, words: &[&str]) -> anyhow::Result<String> {
-        let mut command = self.command("helm");
+        let mut command = self.program("helm");
         command.args(["--namespace", STETH]).args(words);
         Ok(String::from_utf8(run(command)?.stdout)?)
     }
@@ -77,6 +83,12 @@ impl Cluster {
     pub fn apply(&self, yaml: &str) -> anyhow::Result<()> {
         let file = self.scratch.file("apply.yaml", yaml)?;
         self.kubectl(&["apply", "--filename", &file.display().to_string()]).map(drop)
+    }
+
+    /// Creates what the text describes, in one go.
+    pub fn create(&self, yaml: &str) -> anyhow::Result<()> {
+        let file = self.scratch.file("create.yaml", yaml)?;
+        self.kubectl(&["create", "--filename", &file.display().to_string()]).map(drop)
     }
 
     /// One object, as it is now.

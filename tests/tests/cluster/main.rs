@@ -6,5 +6,7 @@ mod tally;
 
 mod comings;
 mod containers;
+mod crowd;
 mod unproven;
+mod upgrade;
 mod workloads;

@@ -2,4 +2,3 @@
 //! passes here moves up.
 
 mod outages;
-mod upgrade;

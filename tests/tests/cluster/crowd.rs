@@ -1,0 +1,172 @@
+//! A large cluster: what goes on at other nodes costs the agent of this one nothing, and the API server neither.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use steth_tests::cluster::{Cluster, Installed, until};
+
+/// Nodes that nobody has, and pods that stay on each.
+const NODES: usize = 200;
+const STAYING: usize = 5;
+/// Pods that come and go, and how many of them at a time.
+const COMING: usize = 5000;
+const AT_A_TIME: usize = 1000;
+/// What the agent may ask of the API server however many there are: node, cluster, the list of its pods and the
+/// watch of them, which the server ends after some minutes; twice that.
+const REQUESTS: usize = 10;
+/// Bytes of the heap that it may gain.
+const HEAP: u64 = 2 << 20;
+
+/// Plays the kubelets of nodes that nobody has.
+struct Kwok(Child);
+
+impl Kwok {
+    fn start(cluster: &Cluster) -> anyhow::Result<Self> {
+        let mut kwok = cluster.program("kwok");
+        kwok.args(["--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake"]);
+        kwok.args([
+            "--kubeconfig",
+            &cluster.state("kubeconfig").display().to_string(),
+            "--node-lease-duration-seconds",
+            "200",
+        ]);
+        kwok.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(kwok.spawn()?))
+    }
+}
+
+impl Drop for Kwok {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The cluster without what this test brought, however it ends.
+struct Crowd<'a>(&'a Cluster);
+
+impl Drop for Crowd<'_> {
+    fn drop(&mut self) {
+        let _ = gone(self.0);
+        let _ = self.0.kubectl(&["delete", "nodes", "--selector", "crowd=yes", "--timeout=90s"]);
+    }
+}
+
+/// All pods of the crowd, at once.
+fn gone(cluster: &Cluster) -> anyhow::Result<()> {
+    let words = ["delete", "pods", "--selector", "crowd=yes", "--force", "--grace-period=0"];
+    cluster.shop(&[&words[..], &["--timeout=90s"]].concat()).map(drop)
+}
+
+fn nodes() -> String {
+    (0..NODES).fold(String::new(), |mut text, n| {
+        let _ = write!(
+            text,
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: fake-{n}, labels: {{crowd: \"yes\"}}, \
+             annotations: {{kwok.x-k8s.io/node: fake}}}}\nspec: {{taints: [{{key: crowd, effect: NoSchedule}}]}}\n"
+        );
+        text
+    })
+}
+
+fn pods(names: &str, count: usize) -> String {
+    (0..count).fold(String::new(), |mut text, n| {
+        let node = n % NODES;
+        let _ = write!(
+            text,
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {names}-{n}, namespace: shop, labels: {{crowd: \"yes\"}}}}\n\
+             spec: {{nodeName: fake-{node}, containers: [{{name: one, image: \"test.invalid/none:1\"}}]}}\n"
+        );
+        text
+    })
+}
+
+/// How many of the crowd's pods run.
+fn running(cluster: &Cluster) -> anyhow::Result<usize> {
+    let list = cluster.shop(&[
+        "get",
+        "pods",
+        "--selector",
+        "crowd=yes",
+        "--field-selector",
+        "status.phase=Running",
+        "--output",
+        "name",
+    ])?;
+    Ok(list.lines().count())
+}
+
+/// The agent's process on this node.
+fn agent() -> anyhow::Result<u32> {
+    let mut pgrep = Command::new("pgrep");
+    pgrep.args(["--exact", "steth"]);
+    let found = String::from_utf8(pgrep.output()?.stdout)?;
+    let uses = |id: &&str| {
+        std::fs::read_to_string(format!("/proc/{id}/cgroup"))
+            .is_ok_and(|text| text.contains("kubepods"))
+    };
+    let id = found.lines().find(uses).context("no agent in a pod")?;
+    Ok(id.parse()?)
+}
+
+/// Its memory of this kind, in bytes.
+fn memory(agent: u32, kind: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{agent}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(kind)).context("no such memory")?;
+    let kilobytes = line.trim_matches([':', ' ', '\t']).split(' ').next().unwrap_or_default();
+    Ok(kilobytes.parse::<u64>()? * 1024)
+}
+
+/// What the agent asked the API server, by verb and resource.
+fn asked(cluster: &Cluster) -> anyhow::Result<BTreeMap<String, usize>> {
+    let mut asked = BTreeMap::new();
+    for line in std::fs::read_to_string(cluster.state("audit.log"))?.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        let [verb, what] = [&event["verb"], &event["objectRef"]["resource"]]
+            .map(|word| word.as_str().unwrap_or("?"));
+        *asked.entry(format!("{verb} {what}")).or_default() += 1;
+    }
+    Ok(asked)
+}
+
+#[test]
+#[ignore = "needs a cluster: `cargo xtask cluster test`"]
+fn two_hundred_nodes_and_five_thousand_pods_elsewhere_cost_nothing_here() -> anyhow::Result<()> {
+    let cluster = Cluster::here()?;
+    cluster.clear()?;
+    let before: usize = asked(&cluster)?.values().sum();
+    let installed = Installed::new(&cluster, &["nodeSelector.kubernetes\\.io/hostname=n1"])?;
+    let page = installed.page()?;
+    until("it knows its node's pods", || Ok(page.status()?.to_string().contains("API server")))?;
+    let agent = agent()?;
+    let kinds = ["RssAnon", "VmRSS"];
+    let at_first = kinds.map(|kind| memory(agent, kind));
+    let _crowd = Crowd(&cluster);
+    let _kwok = Kwok::start(&cluster)?;
+    cluster.create(&nodes())?;
+    cluster.create(&pods("stays", NODES * STAYING))?;
+    until("those that stay run", || Ok(running(&cluster)? == NODES * STAYING))?;
+    for turn in 0..COMING / AT_A_TIME {
+        cluster.create(&pods(&format!("comes-{turn}"), AT_A_TIME))?;
+        gone(&cluster)?;
+    }
+    let requests = asked(&cluster)?;
+    let in_all: usize = requests.values().sum::<usize>() - before;
+    for (kind, first) in kinds.into_iter().zip(at_first) {
+        let (first, last) = (first?, memory(agent, kind)?);
+        println!(
+            "{kind}: {first} bytes before, {last} after {NODES} nodes and {COMING} pods elsewhere"
+        );
+        assert!(kind != "RssAnon" || last < first + HEAP, "it has grown");
+    }
+    println!(
+        "{in_all} requests to the API server since its installation; of all agents: {requests:?}"
+    );
+    assert!(in_all > 2, "its requests were not seen");
+    assert!(in_all <= REQUESTS, "{requests:?}");
+    assert_eq!(page.status()?["exchanges"]["lost"], Value::from(0));
+    Ok(())
+}
