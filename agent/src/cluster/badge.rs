@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::fact::{Container, ContainerId, News, PodUid, Source};
+use super::far::{By, Fars, Touched};
 use super::owner::{Above, owners};
 use super::place::{Part, Place};
 use super::sheet::{Ground, Sheet};
@@ -113,6 +114,7 @@ pub struct Cluster {
     place: Place,
     /// Since when nothing at all may be told, as nobody has said yet where this is.
     placeless: Option<Timestamp>,
+    fars: Fars,
     keys: Keys,
     counts: Counts,
     now: Timestamp,
@@ -130,6 +132,7 @@ impl Cluster {
             parts: BTreeMap::new(),
             place: Place::default(),
             placeless,
+            fars: Fars::default(),
             keys: Keys::default(),
             counts: Counts::default(),
             now,
@@ -196,16 +199,31 @@ impl Cluster {
             News::Part(part, standing) => {
                 self.parts.insert(*part, standing.clone());
             }
+            News::Services(..) | News::Service(_) | News::NoService(_) => {
+                return self.fars.learn(&news, self.now);
+            }
             News::Above(..) => {}
         }
+        let touched = Touched::by(&news);
         self.store.learn(news, self.now);
+        let by = By {
+            labels_are_names: self.config.ground.labels_are_names,
+            is_away: matches!(self.standing.get(&Source::Server), Some(Err(_))),
+        };
+        self.fars.follow(&touched, &self.store, by, self.now);
         self.settle_all();
+    }
+
+    /// Who is at which address.
+    pub fn fars(&self) -> &Fars {
+        &self.fars
     }
 
     /// Time has come to `now`.
     pub fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.store.expire(self.now);
+        self.fars.expire(self.now);
         let now = self.now;
         self.badges.retain(|_, badge| now.since(badge.asked) < UNASKED);
         self.settle_all();
@@ -249,7 +267,7 @@ impl Cluster {
             known: self.store.held().iter().sum::<usize>() as u64,
             badges: self.badges.len() as u64,
             waiting: waiting.count() as u64,
-            refused: self.counts.refused + self.store.refused(),
+            refused: self.counts.refused + self.store.refused() + self.fars.refused(),
             ..self.counts
         }
     }

@@ -1,6 +1,7 @@
 //! What a source may say of a container and of a pod. Everything but the ids may be missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::image::Image;
@@ -107,6 +108,10 @@ pub struct Pod {
     pub started: Option<Arc<str>>,
     /// What it is one of.
     pub owner: Option<Owner>,
+    /// Its own addresses: none if its network is the node's.
+    pub addresses: Vec<IpAddr>,
+    /// All of it has ended: its addresses may be another's by now.
+    pub is_over: bool,
 }
 
 impl Pod {
@@ -114,12 +119,30 @@ impl Pod {
     pub fn new(uid: PodUid, namespace: &str, name: &str) -> Self {
         let (name, namespace) = (text(name.as_bytes()).into(), text(namespace.as_bytes()).into());
         let (labels, annotations) = (Pairs::new(), Pairs::new());
-        Self { uid, name, namespace, labels, annotations, started: None, owner: None }
+        let (started, owner, addresses, is_over) = (None, None, Vec::new(), false);
+        Self { uid, name, namespace, labels, annotations, started, owner, addresses, is_over }
     }
 
     pub(super) fn label(&self, key: &str) -> Option<&Arc<str>> {
         self.labels.get(key).filter(|value| !value.is_empty())
     }
+}
+
+/// A Service's uid.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceUid(pub Arc<str>);
+
+/// What the server says of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its uid.
+    pub uid: ServiceUid,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// The addresses that stand for it in the whole cluster; a headless one has none.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What a source has to say.
@@ -139,6 +162,12 @@ pub enum News {
     Above(Arc<str>, Above),
     /// Whether the server answers questions of this kind.
     Part(Part, Result<(), String>),
+    /// All Services with addresses, and how many there are that were left out.
+    Services(Vec<Service>, u64),
+    /// A Service as it is now.
+    Service(Service),
+    /// A Service is gone.
+    NoService(ServiceUid),
 }
 
 /// What all annotations that are meant for resources begin with.

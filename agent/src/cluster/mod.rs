@@ -6,6 +6,7 @@
 
 mod badge;
 mod fact;
+mod far;
 mod image;
 mod name;
 mod owner;
@@ -17,7 +18,10 @@ mod tests;
 
 pub use badge::{Cluster, Config, Counts, Whose};
 pub(crate) use fact::some;
-pub use fact::{Amounts, Chosen, Container, ContainerId, News, Pod, PodUid, Source};
+pub use fact::{
+    Amounts, Chosen, Container, ContainerId, News, Pod, PodUid, Service, ServiceUid, Source,
+};
+pub use far::{Far, Fars, SERVICES};
 pub use image::Image;
 pub use name::BY;
 pub use owner::{Above, Kind, Owner};

@@ -35,6 +35,8 @@ pub enum Part {
     ReplicaSets,
     /// The Job that a pod is of, for its `CronJob`.
     Jobs,
+    /// All Services, for their names by their addresses.
+    Services,
 }
 
 impl Part {
@@ -45,6 +47,7 @@ impl Part {
             Self::Cluster => "API server: get namespaces",
             Self::ReplicaSets => "API server: get replicasets",
             Self::Jobs => "API server: get jobs",
+            Self::Services => "API server: watch services",
         }
     }
 
@@ -57,6 +60,7 @@ impl Part {
                 "k8s.deployment.uid; names of Deployments are what those of ReplicaSets are made of"
             }
             Self::Jobs => "k8s.cronjob.uid; names of CronJobs are what those of Jobs are made of",
+            Self::Services => "service.peer.name of who is asked through a Service",
         }
     }
 }

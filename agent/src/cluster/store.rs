@@ -173,7 +173,12 @@ impl Store {
                     .for_each(|owner| owner.above = above.clone());
             }
             // What it said stands; and what is no pod is not kept here.
-            News::Away(..) | News::Place(_) | News::Part(..) => {}
+            News::Away(..)
+            | News::Place(_)
+            | News::Part(..)
+            | News::Services(..)
+            | News::Service(_)
+            | News::NoService(_) => {}
         }
     }
 
@@ -221,9 +226,10 @@ impl Store {
         let known = self.pods.known.get(uid)?;
         let mut best = known.best();
         let mut all = best.next()?.clone();
-        // Labels and annotations are whole with each source: who left one out has it no more.
-        let Pod { uid: _, name: _, namespace: _, labels: _, annotations: _, started, owner } =
-            &mut all;
+        // Labels, annotations and addresses are whole with each source: who left one out has it no more.
+        let Pod {
+            uid: _, name: _, namespace: _, labels: _, annotations: _, started, owner, ..
+        } = &mut all;
         for less in best {
             *started = started.take().or_else(|| less.started.clone());
             *owner = owner.take().or_else(|| less.owner.clone());
@@ -234,6 +240,26 @@ impl Store {
     /// Whether a source has spoken of a pod.
     pub fn is_told_by(&self, uid: &PodUid, source: Source) -> bool {
         self.pods.known.get(uid).is_some_and(|known| known.by(source).is_some())
+    }
+
+    /// Whether a source has a pod at this moment.
+    pub fn is_told_now(&self, uid: &PodUid, source: Source) -> bool {
+        self.pods.known.get(uid).is_some_and(|known| known.has(source))
+    }
+
+    /// All pods.
+    pub fn pods(&self) -> Vec<PodUid> {
+        self.pods.known.keys().cloned().collect()
+    }
+
+    /// Those with an owner of this uid.
+    pub fn owned(&self, owner: &str) -> Vec<PodUid> {
+        let is = |pod: &Pod| {
+            let by = pod.owner.as_ref().and_then(|owner| owner.uid.as_deref());
+            by == Some(owner)
+        };
+        let pods = self.pods.known.iter().filter(|(_, known)| known.said.iter().flatten().any(is));
+        pods.map(|(uid, _)| uid.clone()).collect()
     }
 
     /// How many containers and pods are kept.

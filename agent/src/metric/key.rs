@@ -57,6 +57,10 @@ pub const SERVICE_NAMESPACE: Key = Key("service.namespace");
 pub const SERVICE_INSTANCE_ID: Key = Key("service.instance.id");
 /// The version of a service.
 pub const SERVICE_VERSION: Key = Key("service.version");
+/// The logical name of the service at the other end.
+pub const SERVICE_PEER_NAME: Key = Key("service.peer.name");
+/// What tells services of that name apart.
+pub const SERVICE_PEER_NAMESPACE: Key = Key("service.peer.namespace");
 /// The process id.
 pub const PROCESS_PID: Key = Key("process.pid");
 /// The parent's process id.
@@ -368,6 +372,8 @@ pub const ALL: &[(Key, Type)] = &[
     (SERVICE_NAMESPACE, Type::Text),
     (SERVICE_INSTANCE_ID, Type::Text),
     (SERVICE_VERSION, Type::Text),
+    (SERVICE_PEER_NAME, Type::Text),
+    (SERVICE_PEER_NAMESPACE, Type::Text),
     (PROCESS_PID, Type::Int),
     (PROCESS_PARENT_PID, Type::Int),
     (PROCESS_CREATION_TIME, Type::Text),

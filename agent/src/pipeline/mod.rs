@@ -85,7 +85,7 @@ impl Sink for Next<'_> {
             return;
         }
         let entity = self.entities.of(exchange.pid, exchange.begun);
-        let counted = self.red.observe(entity, exchange);
+        let counted = self.red.observe(entity, exchange, self.entities.fars());
         if let Some(trace) = &mut self.trace {
             trace.observe(entity, exchange, counted, self.red);
         }
@@ -163,9 +163,11 @@ impl Pipeline {
                 if self.entities.watched(pid, begun) {
                     let entity = self.entities.of(pid, begun);
                     let fault = connect_fault(failed.errno);
-                    self.red.connect_failed(entity, fault, &failed.peer);
+                    let fars = self.entities.fars();
+                    let far = fars.and_then(|fars| fars.at(failed.peer.address));
+                    self.red.connect_failed(entity, fault, &failed.peer, far);
                     if let Some(trace) = &mut self.trace {
-                        trace.connect_failed(entity, failed, fault, &self.red);
+                        trace.connect_failed(entity, failed, fault, far, &self.red);
                     }
                 }
             }
@@ -219,13 +221,14 @@ impl Pipeline {
                 let host = open.host.as_deref();
                 red::Open {
                     entity: entities.of(open.pid, Timestamp(open.conn.0 >> 8)),
+                    conn: open.conn,
                     authority: host.map(|host| Authority { host, port: open.port }),
                     peer: open.peer,
                     idle: !open.active,
                 }
             })
             .collect();
-        red.gauges(active.into_iter(), open.into_iter());
+        red.gauges(active.into_iter(), open.into_iter(), entities.fars());
         self.in_flight(Trace::in_flight);
     }
 
@@ -334,7 +337,7 @@ impl Pipeline {
     /// How servers see connections that are translated.
     pub fn translate(&mut self, all: &Translations) {
         if let Some(trace) = &mut self.trace {
-            trace.translate(all);
+            trace.translate(all, self.entities.fars());
         }
     }
 

@@ -54,18 +54,18 @@ fn times() {
         let mut exchange = exchange(role, "/api/v1/orders/1234/items", Some(200));
         print(what, 2_000_000, |i| {
             exchange.ended = Timestamp(exchange.begun.0 + latency(i));
-            red.observe(EntityId(7), black_box(&exchange));
+            red.observe(EntityId(7), black_box(&exchange), None);
         });
     }
     let mut red = Red::new(Config::default(), WallTime(0));
     let paths: Vec<String> = (0..100_000).map(|i| format!("/api/v1/orders/{i}/items")).collect();
     print("observe, server, a path never seen", 100_000, |i| {
         let path = paths.get(i as usize).map_or("", String::as_str);
-        red.observe(EntityId(7), &exchange(Role::Server, path, Some(200)));
+        red.observe(EntityId(7), &exchange(Role::Server, path, Some(200)), None);
     });
     let mut red = Red::new(Config::default(), WallTime(0));
     for status in 200..1200 {
-        red.observe(EntityId(1), &exchange(Role::Server, "/x", Some(status)));
+        red.observe(EntityId(1), &exchange(Role::Server, "/x", Some(status)), None);
     }
     print("snapshot, a series", 1000, |_| {
         black_box(red.snapshot());

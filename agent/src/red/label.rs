@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::cluster::Far;
 use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Value};
 use crate::protocol::{Fault, Method, Role, Version};
 
+use super::far::FarId;
 use super::route::{Name, OTHER, RouteId};
 use super::server::{Server, ServerId};
 
@@ -21,13 +23,15 @@ pub(super) struct Labels {
     pub(super) fault: Option<Fault>,
     pub(super) version: Option<Version>,
     pub(super) server: ServerId,
+    /// A client's alone.
+    pub(super) far: FarId,
 }
 
 impl Labels {
     /// All of them in one number: equal only for equal labels.
     #[inline]
     pub(super) fn packed(self) -> u64 {
-        let Self { role, method, route, status, fault, version, server } = self;
+        let Self { role, method, route, status, fault, version, server, far } = self;
         u64::from(route.0)
             | u64::from(server.0) << 16
             | u64::from(status) << 32
@@ -35,6 +39,7 @@ impl Labels {
             | (method as u64) << 49
             | fault.map_or(0, |fault| fault as u64 + 1) << 53
             | version.map_or(0, |version| version as u64 + 1) << 56
+            | u64::from(far.0) << 58
     }
 
     /// Whether the exchanges of this series failed.
@@ -42,14 +47,15 @@ impl Labels {
         self.fault.is_some() || is_error(self.role, self.status)
     }
 
-    /// The labels by their names. `route` and `server` are what the ids stand for.
+    /// The labels by their names. `route`, `server` and `far` are what the ids stand for.
     pub(super) fn attributes(
         self,
         route: Option<&Name>,
         server: Option<&Server>,
+        far: Option<&Far>,
         guessed_as_template: bool,
     ) -> Arc<[Attribute]> {
-        let mut attributes = Vec::with_capacity(9);
+        let mut attributes = Vec::with_capacity(11);
         attributes.push((key::HTTP_REQUEST_METHOD, Value::Static(method(self.method))));
         attributes.push((key::URL_SCHEME, Value::Static("http")));
         if self.status != 0 {
@@ -73,6 +79,7 @@ impl Labels {
             attributes.push((key, text));
         }
         push_server(&mut attributes, self.server, server);
+        push_far(&mut attributes, far);
         attributes.sort_unstable_by_key(|(key, _)| *key);
         attributes.into()
     }
@@ -90,6 +97,15 @@ pub(super) fn push_server(attributes: &mut Vec<Attribute>, id: ServerId, server:
         }
         None => attributes.push((key::SERVER_ADDRESS, Value::Static("_OTHER"))),
     }
+}
+
+/// Adds who is at the far end, if that is known.
+pub(crate) fn push_far(attributes: &mut Vec<Attribute>, far: Option<&Far>) {
+    let Some(Far { name, namespace }) = far else { return };
+    attributes.push((key::SERVICE_PEER_NAME, Value::Text(Arc::clone(name))));
+    let namespace = namespace.iter().filter(|namespace| !namespace.is_empty());
+    attributes
+        .extend(namespace.map(|of| (key::SERVICE_PEER_NAMESPACE, Value::Text(Arc::clone(of)))));
 }
 
 /// The labels of a series for all that a budget has no room for.

@@ -4,6 +4,7 @@
 //! (see [`route`]), servers, series. What there is no room for is counted in one overflow series a
 //! service and role, so that the sum over all series is the number observed, always.
 
+mod far;
 mod hash;
 pub(crate) mod label;
 mod reach;
@@ -25,14 +26,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::{Far, Fars};
 use crate::entity::EntityId;
-use crate::event::{Nanos, Peer, Timestamp};
+use crate::event::{ConnId, Nanos, Peer, Timestamp};
 use crate::host::Anchor;
 use crate::metric::exemplar::Exemplar;
 use crate::metric::histogram::Histogram;
 use crate::metric::snapshot::{Scope, WallTime};
 use crate::protocol::{Authority, Exchange, Fault, Method, Role};
 
+use far::FarId;
 use label::Labels;
 use reach::Reach;
 use route::{Change, Minting, Pattern, RouteId, Rules};
@@ -91,6 +94,8 @@ impl Default for Config {
 pub struct Open<'a> {
     /// The client.
     pub entity: EntityId,
+    /// The connection.
+    pub conn: ConnId,
     /// What its last request was sent to, by its own word.
     pub authority: Option<Authority<'a>>,
     /// The other end.
@@ -209,8 +214,13 @@ impl Red {
         }
     }
 
-    /// Counts one exchange. Gives where.
-    pub fn observe(&mut self, entity: EntityId, exchange: &Exchange<'_>) -> Counted {
+    /// Counts one exchange. Gives where. `fars` has the names of far ends; none where no address has one.
+    pub fn observe(
+        &mut self,
+        entity: EntityId,
+        exchange: &Exchange<'_>,
+        fars: Option<&Fars>,
+    ) -> Counted {
         let Self { config, rules, services, hash, now, counters, changes, exemplars: _ } = self;
         counters.observed += 1;
         let service = live(services, entity, counters);
@@ -253,6 +263,11 @@ impl Red {
         } else {
             ServerId::NONE
         };
+        let far = if role == Role::Client {
+            service.fars.id(exchange.conn, &exchange.peer, fars)
+        } else {
+            FarId::NONE
+        };
         let labels = Labels {
             role,
             method: exchange.method,
@@ -261,6 +276,7 @@ impl Red {
             fault: label::beyond_status(role, status, exchange.fault),
             version: exchange.version,
             server,
+            far,
         };
         let counted = Counted { route, labels: Some(labels) };
         if let Some(series) = service.find(labels) {
@@ -322,10 +338,22 @@ impl Red {
         u64::try_from(seconds.as_nanos()).ok().map(Nanos)
     }
 
-    /// Counts a connect that came to nothing.
-    pub fn connect_failed(&mut self, entity: EntityId, fault: Fault, peer: &Peer) {
+    /// Counts a connect that came to nothing, to `far` if that is known.
+    pub fn connect_failed(
+        &mut self,
+        entity: EntityId,
+        fault: Fault,
+        peer: &Peer,
+        far: Option<&Arc<Far>>,
+    ) {
         let service = live(&mut self.services, entity, &mut self.counters);
-        service.connect_failed((fault, peer.port, Reach::of(peer.address)), self.now);
+        let far = far.map_or(FarId::NONE, |far| service.fars.intern(far));
+        service.connect_failed((fault, peer.port, Reach::of(peer.address), far), self.now);
+    }
+
+    /// Who is at the other end of a client's connection that something was counted of.
+    pub fn far(&self, entity: EntityId, conn: ConnId) -> Option<Arc<Far>> {
+        self.services.get(&entity)?.fars.found(conn).cloned()
     }
 
     /// What is in flight and open at this moment; replaces what was said before.
@@ -333,6 +361,7 @@ impl Red {
         &mut self,
         active: impl Iterator<Item = (EntityId, Method)>,
         open: impl Iterator<Item = Open<'a>>,
+        fars: Option<&Fars>,
     ) {
         let Self { config, services, hash, now, counters, .. } = self;
         for service in services.values_mut() {
@@ -344,10 +373,14 @@ impl Red {
             let service = live(services, entity, counters);
             service.active.entry(method).or_insert((0, now.since)).0 += 1;
         }
-        for Open { entity, authority, peer, idle } in open {
+        for Open { entity, conn, authority, peer, idle } in open {
             let service = live(services, entity, counters);
             let server = service.servers.id(authority, &peer, config.servers_per_service, hash);
-            service.open.entry((server, idle)).or_insert((0, now.since)).0 += 1;
+            let far = service.fars.id(conn, &peer, fars);
+            service.open((server, far, idle), now.since);
+        }
+        for service in services.values_mut() {
+            service.fars.sweep();
         }
     }
 

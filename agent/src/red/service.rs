@@ -10,6 +10,7 @@ use crate::metric::key;
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Point, Scope, Value, WallTime};
 use crate::protocol::{Exchange, Fault, Method, Role};
 
+use super::far::{FarEnds, FarId};
 use super::hash::ByNumber;
 use super::label::{self, Labels};
 use super::reach::Reach;
@@ -17,10 +18,14 @@ use super::route::{Change, OTHER, RouteId, Routes, Rules};
 use super::server::{ServerId, Servers};
 use super::why::Whys;
 
-/// Why a connect failed, to which port, and how far away.
-type Failure = (Fault, u16, Reach);
+/// Why a connect failed, to which port, how far away, and to whom.
+type Failure = (Fault, u16, Reach, FarId);
 /// Kinds of failed connects that one service may have.
 const FAILURES: usize = 64;
+/// Where open connections go to, who is there, and whether they are idle.
+type Opened = (ServerId, FarId, bool);
+/// Kinds of open connections that are told apart by who is there.
+const OPENED: usize = 512;
 
 /// How far a service is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +136,7 @@ pub(super) struct Service {
     pub(super) server_routes: Routes,
     pub(super) client_routes: Routes,
     pub(super) servers: Servers,
+    pub(super) fars: FarEnds,
     places: HashMap<u64, u32, ByNumber>,
     pub(super) series: Vec<Series>,
     /// Where the time went.
@@ -140,7 +146,7 @@ pub(super) struct Service {
     moved: Vec<Moved>,
     failures: BTreeMap<Option<Failure>, (u64, WallTime)>,
     pub(super) active: BTreeMap<Method, (i64, WallTime)>,
-    pub(super) open: BTreeMap<(ServerId, bool), (i64, WallTime)>,
+    pub(super) open: BTreeMap<Opened, (i64, WallTime)>,
 }
 
 impl Service {
@@ -150,6 +156,7 @@ impl Service {
             server_routes: Routes::default(),
             client_routes: Routes::default(),
             servers: Servers::default(),
+            fars: FarEnds::default(),
             places: HashMap::default(),
             series: Vec::new(),
             why: Whys::default(),
@@ -252,6 +259,14 @@ impl Service {
         self.failures.entry(key).or_insert((0, now.since)).0 += 1;
     }
 
+    /// Counts an open connection.
+    pub(super) fn open(&mut self, opened: Opened, since: WallTime) {
+        let (server, _, idle) = opened;
+        let known = self.open.len() < OPENED || self.open.contains_key(&opened);
+        let opened = if known { opened } else { (server, FarId::NONE, idle) };
+        self.open.entry(opened).or_insert((0, since)).0 += 1;
+    }
+
     /// An interval has ended; gives how many exemplars there still are.
     pub(super) fn age(&mut self) -> usize {
         let overflow = self.overflow.iter_mut().flatten().map(|series| &mut **series);
@@ -268,8 +283,9 @@ impl Service {
             Role::Server => &self.server_routes,
             Role::Client => &self.client_routes,
         };
-        let server = self.servers.name(labels.server);
-        labels.attributes(routes.name(labels.route), server, guessed_as_template)
+        let (server, far) = (self.servers.name(labels.server), self.fars.name(labels.far));
+        let far = far.map(|far| &**far);
+        labels.attributes(routes.name(labels.route), server, far, guessed_as_template)
     }
 
     /// How a route reads, if it is one.
@@ -381,20 +397,25 @@ impl Service {
             point(vec![method, (key::URL_SCHEME, Value::Static("http"))], *start, *number)
         });
         push(&metric::HTTP_SERVER_ACTIVE_REQUESTS, active.collect());
-        let open = self.open.iter().map(|((server, idle), (number, start))| {
+        let open = self.open.iter().map(|((server, far, idle), (number, start))| {
             let state = Value::Static(if *idle { "idle" } else { "active" });
             let mut attributes = vec![(key::HTTP_CONNECTION_STATE, state)];
             label::push_server(&mut attributes, *server, self.servers.name(*server));
+            label::push_far(&mut attributes, self.fars.name(*far).map(|far| &**far));
             point(attributes, *start, *number)
         });
         push(&metric::HTTP_CLIENT_OPEN_CONNECTIONS, open.collect());
         let failures = self.failures.iter().map(|(failure, (number, start))| {
             let attributes = match failure {
-                Some((fault, port, reach)) => vec![
-                    (key::ERROR_TYPE, Value::Static(label::error_type(*fault))),
-                    (key::SERVER_PORT, Value::Int((*port).into())),
-                    (key::STETH_PEER_REACH, Value::Static(reach.name())),
-                ],
+                Some((fault, port, reach, far)) => {
+                    let mut attributes = vec![
+                        (key::ERROR_TYPE, Value::Static(label::error_type(*fault))),
+                        (key::SERVER_PORT, Value::Int((*port).into())),
+                        (key::STETH_PEER_REACH, Value::Static(reach.name())),
+                    ];
+                    label::push_far(&mut attributes, self.fars.name(*far).map(|far| &**far));
+                    attributes
+                }
                 None => label::overflow().to_vec(),
             };
             point(attributes, *start, i64::try_from(*number).unwrap_or(i64::MAX))

@@ -1,5 +1,7 @@
 //! Counts are conserved, labels are right, what ends says so.
 
+mod far;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -73,7 +75,7 @@ fn check(role: Role, path: &str, change: impl Fn(&mut Exchange<'_>), config: Con
     let mut red = red(config);
     let mut exchange = exchange(role, path, Some(200));
     change(&mut exchange);
-    red.observe(ONE, &exchange);
+    red.observe(ONE, &exchange, None);
     let name = match role {
         Role::Server => "http.server.request.duration",
         Role::Client => "http.client.request.duration",
@@ -141,7 +143,7 @@ fn errors_are_named_and_no_status_is_invented() {
         let mut exchange = exchange(role, "", status);
         exchange.fault = fault;
         exchange.version = None;
-        red.observe(ONE, &exchange);
+        red.observe(ONE, &exchange, None);
         let row = &red.rows()[0];
         assert_eq!((row.count, row.errors), (1, u64::from(expect.is_some())));
         let scopes = red.snapshot();
@@ -215,7 +217,7 @@ proptest::proptest! {
         let (mut red, mut deltas) = (red(config), Deltas::default());
         for (i, path) in paths.iter().enumerate() {
             let status = [200, 404, 500][i % 3];
-            red.observe(ONE, &exchange(Role::Server, path, Some(status)));
+            red.observe(ONE, &exchange(Role::Server, path, Some(status)), None);
             if i % every == 0 {
                 deltas.read(&red);
                 red.tick(WallTime(20));
@@ -266,7 +268,7 @@ fn the_sum_over_all_series_is_the_number_observed_whatever_the_budgets() {
             let status = [200, 201, 404, 500][(i % 4) as usize];
             let mut exchange = exchange(role, &path, Some(status));
             exchange.authority = Some(Authority { host: &host, port: None });
-            red.observe(if i % 5 == 0 { TWO } else { ONE }, &exchange);
+            red.observe(if i % 5 == 0 { TWO } else { ONE }, &exchange, None);
             observed[usize::from(role == Role::Client)] += 1;
             if i % 1000 == 0 {
                 red.tick(WallTime(i));
@@ -297,7 +299,7 @@ fn the_sum_over_all_series_is_the_number_observed_whatever_the_budgets() {
 fn overflow_is_one_series_a_role() {
     let mut red = red(Config { series_per_service: 1, ..Config::default() });
     for status in [200, 201, 202] {
-        red.observe(ONE, &exchange(Role::Server, "/", Some(status)));
+        red.observe(ONE, &exchange(Role::Server, "/", Some(status)), None);
     }
     let points = told(&red, ONE, "http.server.request.duration");
     assert_eq!(points.len(), 2);
@@ -310,12 +312,12 @@ fn merged_routes_say_where_their_counts_went() {
     let letters: Vec<char> = ('a'..='z').collect();
     let word = |i: usize| format!("b{}l{}", ["a", "e", "i", "o", "u"][i / 26], letters[i % 26]);
     for i in 0..super::route::BREADTH {
-        red.observe(ONE, &exchange(Role::Server, &format!("/{}", word(i)), Some(200)));
+        red.observe(ONE, &exchange(Role::Server, &format!("/{}", word(i)), Some(200)), None);
     }
     red.tick(WallTime(20));
     let name = "http.server.request.duration";
     assert_eq!(told(&red, ONE, name).len(), super::route::BREADTH);
-    red.observe(ONE, &exchange(Role::Server, &format!("/{}", word(40)), Some(200)));
+    red.observe(ONE, &exchange(Role::Server, &format!("/{}", word(40)), Some(200)), None);
     let points = told(&red, ONE, name);
     let rest = "http.request.method=GET http.response.status_code=200 http.route=/{*} network.protocol.version=1.1 url.scheme=http";
     assert!(points.contains(&(rest.to_owned(), (super::route::BREADTH + 1).to_string())));
@@ -330,9 +332,9 @@ fn merged_routes_say_where_their_counts_went() {
 #[test]
 fn series_begin_before_what_they_count() {
     let mut red = red(Config::default());
-    red.observe(ONE, &exchange(Role::Server, "/", Some(200)));
+    red.observe(ONE, &exchange(Role::Server, "/", Some(200)), None);
     red.tick(WallTime(20));
-    red.observe(ONE, &exchange(Role::Server, "/", Some(500)));
+    red.observe(ONE, &exchange(Role::Server, "/", Some(500)), None);
     let (_, scope) = &red.snapshot()[0];
     let starts: Vec<_> = scope.metrics[0].points.iter().map(|point| point.start.0).collect();
     assert_eq!(starts, [10, 20]);
@@ -341,8 +343,8 @@ fn series_begin_before_what_they_count() {
 #[test]
 fn a_retired_service_tells_its_last_points_then_its_end_then_nothing() {
     let mut red = red(Config::default());
-    red.observe(ONE, &exchange(Role::Server, "/users/7", Some(200)));
-    red.connect_failed(ONE, Fault::Refused, &at_port(81));
+    red.observe(ONE, &exchange(Role::Server, "/users/7", Some(200)), None);
+    red.connect_failed(ONE, Fault::Refused, &at_port(81), None);
     red.retire(ONE);
     let states = |red: &Red| {
         ["http.server.request.duration", "steth.tcp.connect.failures"].map(|name| {
@@ -361,14 +363,14 @@ fn a_retired_service_tells_its_last_points_then_its_end_then_nothing() {
 fn a_late_exchange_of_a_retired_service_is_counted() {
     let mut red = red(Config::default());
     let exchange = exchange(Role::Server, "/users/7", Some(200));
-    red.observe(ONE, &exchange);
+    red.observe(ONE, &exchange, None);
     red.retire(ONE);
-    red.observe(ONE, &exchange);
+    red.observe(ONE, &exchange, None);
     red.tick(WallTime(20));
     assert_eq!(red.rows()[0].count, 2);
     red.retire(ONE);
     red.tick(WallTime(30));
-    red.observe(ONE, &exchange);
+    red.observe(ONE, &exchange, None);
     assert_eq!(red.rows()[0].count, 1);
     assert_eq!(red.snapshot()[0].1.metrics[0].points[0].start, WallTime(30));
 }
@@ -378,12 +380,13 @@ fn gauges_are_as_of_now_and_fall_to_zero() {
     let mut red = red(Config::default());
     let open = |idle| Open {
         entity: TWO,
+        conn: ConnId(1),
         authority: Some(Authority { host: "db", port: Some(1) }),
         peer: Peer::default(),
         idle,
     };
     let active = [(ONE, Method::Get), (ONE, Method::Get), (ONE, Method::Post)];
-    red.gauges(active.into_iter(), [open(true), open(false), open(true)].into_iter());
+    red.gauges(active.into_iter(), [open(true), open(false), open(true)].into_iter(), None);
     assert_eq!(red.in_flight(ONE), 3);
     let pair = |labels: &str, number: &str| (labels.to_owned(), number.to_owned());
     assert_eq!(
@@ -399,7 +402,7 @@ fn gauges_are_as_of_now_and_fall_to_zero() {
         told(&red, TWO, "http.client.open_connections"),
         [pair(&connections("active"), "1"), pair(&connections("idle"), "2")]
     );
-    red.gauges(std::iter::empty(), std::iter::empty());
+    red.gauges(std::iter::empty(), std::iter::empty(), None);
     assert_eq!(red.in_flight(ONE), 0);
     assert_eq!(told(&red, TWO, "http.client.open_connections").len(), 2);
 }
@@ -411,10 +414,10 @@ fn at_port(port: u16) -> Peer {
 #[test]
 fn failed_connects_are_counted_by_why_port_and_reach() {
     let mut red = red(Config::default());
-    red.connect_failed(ONE, Fault::Refused, &at_port(81));
-    red.connect_failed(ONE, Fault::Refused, &at_port(81));
+    red.connect_failed(ONE, Fault::Refused, &at_port(81), None);
+    red.connect_failed(ONE, Fault::Refused, &at_port(81), None);
     for port in 0..1000 {
-        red.connect_failed(ONE, Fault::Timeout, &at_port(port));
+        red.connect_failed(ONE, Fault::Timeout, &at_port(port), None);
     }
     let points = told(&red, ONE, "steth.tcp.connect.failures");
     assert!(points.contains(&(
@@ -438,12 +441,12 @@ fn where_the_time_went_is_counted_by_role_and_cause() {
     let why = Why::that(Ok(account), unread, false);
     let course = Course { answered: Some(Timestamp(9_000)), why, ..Course::default() };
     let mut red = red(Config { why: true, ..Config::default() });
-    red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) });
+    red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) }, None);
     // A thread that was at others as well says nothing of this one.
     let shared = Why::that(Ok(Account { shared: true, ..account }), unread, false);
     let course = Course { why: shared, ..course };
-    red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) });
-    red.observe(ONE, &exchange(Role::Client, "/a", None));
+    red.observe(ONE, &Exchange { course, ..exchange(Role::Server, "/a", Some(200)) }, None);
+    red.observe(ONE, &exchange(Role::Client, "/a", None), None);
     let check = |name, expect: &[(&str, &str)]| {
         let expect: Vec<_> =
             expect.iter().map(|(of, count)| ((*of).to_owned(), (*count).to_owned())).collect();
@@ -492,8 +495,8 @@ fn sample(red: &Red, counted: Counted, span: u8) -> Sample {
 fn a_kept_span_stands_for_the_bucket_it_was_counted_in() {
     let mut red = red(Config { series_per_service: 1, ..Config::default() });
     let anchor = Anchor::default();
-    let counted = red.observe(ONE, &exchange(Role::Server, "/a", Some(200)));
-    let over = red.observe(ONE, &exchange(Role::Server, "/a", Some(500)));
+    let counted = red.observe(ONE, &exchange(Role::Server, "/a", Some(200)), None);
+    let over = red.observe(ONE, &exchange(Role::Server, "/a", Some(500)), None);
     let (one, two) = (sample(&red, counted, 1), sample(&red, over, 2));
     red.exemplify(ONE, &one, &anchor);
     red.exemplify(ONE, &two, &anchor);

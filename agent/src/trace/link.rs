@@ -20,11 +20,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use agent_common::record;
 
 use super::pending::Pending;
 use super::window::{At, Window};
+use crate::cluster::{Far, Fars};
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::host::Translations;
 use crate::host::conntrack::{Dialled, Taken};
@@ -182,8 +184,8 @@ impl Missing {
 #[derive(Debug, Default)]
 pub(super) struct Links {
     ends: HashMap<Ports, Vec<End>, ByNumber>,
-    /// Connections of clients that the server sees differently.
-    taken: HashMap<ConnId, Taken>,
+    /// Connections of clients that the server sees differently, with who that is, by name.
+    taken: HashMap<ConnId, (Taken, Option<Arc<Far>>)>,
     /// Unix sockets, and when they were last used.
     joints: HashMap<ConnId, (u64, Timestamp)>,
     /// When to look for what can be forgotten.
@@ -203,9 +205,9 @@ impl Links {
     pub(super) fn add(&mut self, pending: &mut Pending, now: Timestamp, window: &mut Window) {
         if pending.role == Role::Client
             && !self.taken.is_empty()
-            && let Some(taken) = self.taken.get(&pending.conn)
+            && let Some((taken, far)) = self.taken.get(&pending.conn)
         {
-            pending.rare_mut().taken = Some(*taken);
+            translated(pending, *taken, far.as_ref());
         }
         if !self.joints.is_empty()
             && let Some((key, used)) = self.joints.get_mut(&pending.conn)
@@ -261,7 +263,12 @@ impl Links {
     }
 
     /// Takes in how servers see connections. Those that wait are moved to where their other ends are.
-    pub(super) fn translate(&mut self, window: &mut Window, all: &Translations) {
+    pub(super) fn translate(
+        &mut self,
+        window: &mut Window,
+        all: &Translations,
+        fars: Option<&Fars>,
+    ) {
         let mut moved = Vec::new();
         for ends in self.ends.values_mut() {
             if ends.iter().any(|end| end.role == Role::Server) {
@@ -274,12 +281,13 @@ impl Links {
         }
         self.ends.retain(|_, ends| !ends.is_empty());
         for (mut end, taken) in moved {
+            let far = fars.and_then(|fars| fars.at(taken.address)).cloned();
             for (at, _) in &end.waiting {
                 if let Some(pending) = window.get_mut(*at) {
-                    pending.rare_mut().taken = Some(taken);
+                    translated(pending, taken, far.as_ref());
                 }
             }
-            self.taken.insert(end.conn, taken);
+            self.taken.insert(end.conn, (taken, far));
             end.dialled = None;
             end.loopback = loops(taken.client);
             let ports = Ports::tcp(taken.port, taken.at);
@@ -437,6 +445,14 @@ fn is_loopback(pending: &Pending) -> bool {
 
 fn loops(address: [u8; 16]) -> bool {
     std::net::Ipv6Addr::from(address).to_canonical().is_loopback()
+}
+
+/// A client's is known to be translated. Who is behind that is who is there.
+fn translated(pending: &mut Pending, taken: Taken, far: Option<&Arc<Far>>) {
+    pending.rare_mut().taken = Some(taken);
+    if let Some(far) = far {
+        pending.far = Some(Arc::clone(far));
+    }
 }
 
 /// What a client has dialled that may be translated.

@@ -31,8 +31,9 @@ pub use span::{By, Kind, Span, Told};
 
 use std::sync::Arc;
 
+use crate::cluster::{Far, Fars};
 use crate::entity::{EntityId, Registry};
-use crate::event::{Nanos, Pid, Timestamp};
+use crate::event::{ConnId, Nanos, Pid, Timestamp};
 use crate::host::{Anchor, Translations};
 use crate::metric::snapshot::Resource;
 use crate::protocol::{Begun, Exchange, Role, Wanted};
@@ -144,6 +145,8 @@ pub trait Counts {
     fn usual(&self, entity: EntityId, role: Role, route: RouteId) -> Option<Nanos>;
     /// The route that a path is counted under by now.
     fn route(&self, entity: EntityId, role: Role, path: &str) -> Option<Route>;
+    /// Who is at the other end of a client's connection, by name.
+    fn far(&self, entity: EntityId, conn: ConnId) -> Option<Arc<Far>>;
 }
 
 /// What those who know the processes are asked.
@@ -165,6 +168,10 @@ impl Counts for Red {
 
     fn route(&self, entity: EntityId, role: Role, path: &str) -> Option<Route> {
         Red::route(self, entity, role, path)
+    }
+
+    fn far(&self, entity: EntityId, conn: ConnId) -> Option<Arc<Far>> {
+        Red::far(self, entity, conn)
     }
 }
 
@@ -275,6 +282,7 @@ impl Trace {
         let Some(share) = share else { return self.pass(exchange) };
         let mut pending = Pending::new(entity, exchange, self.window.head(exchange));
         pending.counted = counted;
+        pending.learn_far(counts);
         (pending.share, pending.apart) = (share, glance.share.is_none());
         pending.error = glance.error;
         pending.slow = slow || {
@@ -332,9 +340,9 @@ impl Trace {
         self.links.strangers()
     }
 
-    /// Takes in how servers see connections that are translated.
-    pub fn translate(&mut self, all: &Translations) {
-        self.links.translate(&mut self.window, all);
+    /// Takes in how servers see connections that are translated, and who has their addresses.
+    pub fn translate(&mut self, all: &Translations, fars: Option<&Fars>) {
+        self.links.translate(&mut self.window, all, fars);
     }
 
     /// Time has come to `now`: what has waited long enough is decided on, and what has waited twice as long

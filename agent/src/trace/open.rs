@@ -9,6 +9,7 @@
 //! and no weight: RED has not counted it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use agent_common::record::ConnectFailed;
 
@@ -18,6 +19,7 @@ use super::pending::{Pending, Subject};
 use super::sampling::{self, Left, Traits};
 use super::span::{self, By, Standing};
 use super::{Counts, Trace, count_at};
+use crate::cluster::Far;
 use crate::entity::EntityId;
 use crate::event::{ConnId, Nanos, Timestamp};
 use crate::protocol::{Exchange, Fault, Role};
@@ -79,7 +81,8 @@ impl Trace {
         if self.hanging.told.len() >= HANGING {
             return count_at(&mut self.counters.left, Left::Untaken as usize);
         }
-        let pending = self.open(entity, exchange, Subject::Hanging);
+        let mut pending = self.open(entity, exchange, Subject::Hanging);
+        pending.learn_far(counts);
         let trace = pending.context().map(|context| context.trace);
         let number = self.ids.number(exchange.begun.0);
         let trace = trace.unwrap_or_else(|| self.ids.trace(number));
@@ -129,24 +132,27 @@ impl Trace {
         self.counters.seen += 1;
         self.now = self.now.max(exchange.ended);
         let mut pending = self.open(entity, exchange, Subject::Unfinished);
+        pending.learn_far(counts);
         if let Some(report) = self.hanging.ended(exchange) {
             pending.rare_mut().report = Some(report);
         }
         self.wait(pending, counts);
     }
 
-    /// A connect came to nothing.
+    /// A connect came to nothing, to `far` if that is known.
     pub fn connect_failed(
         &mut self,
         entity: EntityId,
         failed: &ConnectFailed,
         fault: Fault,
+        far: Option<&Arc<Far>>,
         counts: &dyn Counts,
     ) {
         self.counters.seen += 1;
         let head = self.window.headless();
         let mut pending = Pending::connect(entity, failed, fault, head);
         self.now = self.now.max(pending.ended);
+        pending.far = far.cloned();
         pending.slow = self.config.slow.is_some_and(|limit| pending.took() >= limit);
         self.wait(pending, counts);
     }

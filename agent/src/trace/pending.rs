@@ -1,7 +1,10 @@
 //! An exchange that waits in the window: what its span will be made of.
 
+use std::sync::Arc;
+
 use agent_common::record::ConnectFailed;
 
+use super::Counts;
 use super::admission::Halves;
 use super::carried::Ids;
 use super::context::Context;
@@ -9,6 +12,7 @@ use super::heads::Place;
 use super::ids::{SpanId, TraceId};
 use super::link::Missing;
 use super::open::Report;
+use crate::cluster::Far;
 use crate::entity::EntityId;
 use crate::event::{ConnId, Nanos, Peer, Pid, Timestamp};
 use crate::host::conntrack::Taken;
@@ -57,6 +61,8 @@ pub(super) struct Pending {
     pub(super) head: Place,
     /// Where it was counted.
     pub(super) counted: Counted,
+    /// A client's: who is at the other end, by name.
+    pub(super) far: Option<Arc<Far>>,
     /// Of what share of all it is.
     pub(super) share: Halves,
     /// What else its process did then is not known: others were not looked at.
@@ -124,6 +130,7 @@ impl Pending {
             course,
             head,
             counted: Counted::NOWHERE,
+            far: None,
             share: Halves::WHOLE,
             apart: false,
             rare: None,
@@ -161,9 +168,17 @@ impl Pending {
             course: Course::default(),
             head,
             counted: Counted::NOWHERE,
+            far: None,
             share: Halves::WHOLE,
             apart: false,
             rare: None,
+        }
+    }
+
+    /// Finds out who is at the other end.
+    pub(super) fn learn_far(&mut self, counts: &dyn Counts) {
+        if self.role == Role::Client {
+            self.far = counts.far(self.entity, self.conn);
         }
     }
 

@@ -136,6 +136,7 @@ pub(super) fn span(
         all.places(pending, head);
         all.why(pending);
     }
+    label::push_far(&mut all.0, pending.far.as_deref());
     match pending.subject {
         Subject::Request | Subject::Connect => {}
         Subject::Hanging => all.fixed(key::STETH_SPAN_STATE, "hanging"),

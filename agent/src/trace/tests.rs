@@ -115,9 +115,10 @@ impl Ask {
 pub(super) struct Said {
     pub(super) route: Option<&'static str>,
     pub(super) usual: Option<u64>,
+    pub(super) far: Option<&'static str>,
 }
 
-pub(super) const COUNTS: Said = Said { route: Some("/items/{id}"), usual: None };
+pub(super) const COUNTS: Said = Said { route: Some("/items/{id}"), usual: None, far: None };
 
 impl Counts for Said {
     fn usual(&self, _: EntityId, _: Role, _: RouteId) -> Option<Nanos> {
@@ -127,6 +128,10 @@ impl Counts for Said {
     fn route(&self, _: EntityId, role: Role, _: &str) -> Option<Route> {
         let route = self.route.filter(|_| role == Role::Server)?;
         Some(Route { text: route.into(), template: false })
+    }
+
+    fn far(&self, _: EntityId, _: ConnId) -> Option<Arc<Far>> {
+        self.far.map(|name| Arc::new(Far { name: name.into(), namespace: Some("shop".into()) }))
     }
 }
 
@@ -249,7 +254,7 @@ fn slow_is_what_is_slower_than_its_own_route() {
     let mut trace = Trace::new(Config { sampler: none, ..config() });
     for (took, usual) in [(50, None), (50, Some(100)), (100, Some(100)), (101, Some(100))] {
         trace.usual.forget();
-        let counts = Said { route: None, usual };
+        let counts = Said { route: None, usual, far: None };
         tell_with(&mut trace, &served("/", 200, (1000, 1000 + took)), &counts);
     }
     trace.finish(&COUNTS);
@@ -317,7 +322,7 @@ fn spans_weighted_give_what_red_counted() {
         let ask = if nth % 40 == 0 { with(ask, &marked) } else { ask };
         let ask = Ask { peer: Peer { port: n as u16, ..ask.peer }, ..ask };
         if n >= 3 * EACH {
-            red.observe(EntityId(ask.entity), &exchange(&ask));
+            red.observe(EntityId(ask.entity), &exchange(&ask), None);
         }
         tell(&mut trace, &ask);
         if n % EACH == 0 {

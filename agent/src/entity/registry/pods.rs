@@ -1,7 +1,7 @@
 //! Instances in pods: what the cluster says of them, and whom nothing may be told of until it has.
 
 use super::Registry;
-use crate::cluster::{self, Cluster, News, Sheet, Whose};
+use crate::cluster::{self, Cluster, Fars, News, Sheet, Whose};
 use crate::entity::EntityId;
 use crate::entity::instance::{Claim, Instance, Place};
 use crate::host::cgroup;
@@ -17,6 +17,11 @@ impl Registry {
     /// What is known of pods; none if nobody asked for it.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
+    }
+
+    /// Who is at which address; none where nobody's is known.
+    pub fn fars(&self) -> Option<&Fars> {
+        self.cluster.as_ref().map(Cluster::fars).filter(|fars| !fars.is_empty())
     }
 
     /// Takes in what a source of facts says.

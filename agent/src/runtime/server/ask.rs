@@ -122,7 +122,7 @@ impl Beside {
         wanted.iter().any(|part| match part {
             Part::Node => node.is_none(),
             Part::Cluster => cluster.is_none(),
-            Part::ReplicaSets | Part::Jobs => false,
+            Part::ReplicaSets | Part::Jobs | Part::Services => false,
         })
     }
 

@@ -1,6 +1,7 @@
 //! From the server's own objects to facts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{self as api, ContainerStatus, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -13,6 +14,8 @@ use crate::host::text::text;
 const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Containers of one pod that are taken in; a restarted one counts twice.
 const CONTAINERS: usize = 256;
+/// Addresses of one pod: it has one of each family, and the first is said twice.
+const ADDRESSES: usize = 4;
 
 /// What an object says of a pod; none if it is no whole one.
 pub(super) fn facts(pod: &api::Pod, chosen: &Chosen) -> Option<(Pod, Vec<Container>)> {
@@ -25,6 +28,9 @@ pub(super) fn facts(pod: &api::Pod, chosen: &Chosen) -> Option<(Pod, Vec<Contain
         annotations: chosen.annotations(pairs(metadata.annotations.as_ref())),
         started: started.map(|started| started.0.to_string().into()),
         owner: controller(metadata),
+        addresses: addresses(pod),
+        is_over: status
+            .is_some_and(|status| matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))),
         ..Pod::new(uid(pod)?, namespace, name)
     };
     // What was asked for says more than what it was resolved to.
@@ -67,6 +73,17 @@ pub(super) fn facts(pod: &api::Pod, chosen: &Chosen) -> Option<(Pod, Vec<Contain
     let containers = containers.map(|one| Container { pod: Some(told.uid.clone()), ..one });
     let containers = containers.collect();
     Some((told, containers))
+}
+
+/// A pod's own addresses.
+fn addresses(pod: &api::Pod) -> Vec<IpAddr> {
+    let is_of_node = pod.spec.as_ref().is_some_and(|spec| spec.host_network == Some(true));
+    let Some(status) = pod.status.as_ref().filter(|_| !is_of_node) else { return Vec::new() };
+    let all = status.pod_ips.iter().flatten().map(|address| address.ip.as_str());
+    let first = status.pod_ip.as_deref();
+    let all = all.chain(first).filter_map(|address| address.parse().ok());
+    let all: BTreeSet<IpAddr> = all.take(ADDRESSES).collect();
+    all.into_iter().collect()
 }
 
 fn pairs(map: Option<&BTreeMap<String, String>>) -> impl Iterator<Item = (&str, &str)> {

@@ -32,10 +32,12 @@ enum Answer {
     Hang,
 }
 
-/// A server that answers for pods as told, in that order, and then not any more.
+const PODS: &str = "/api/v1/pods";
+
+/// A server that answers for pods and others as told, in that order, and then not any more.
 #[derive(Clone, Default)]
 struct Fake {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+    answers: Arc<Mutex<HashMap<&'static str, VecDeque<Answer>>>>,
     /// What single objects are: status and text by path, and 404 for all others.
     objects: Arc<Mutex<HashMap<String, (u16, String)>>>,
     asked: Arc<Mutex<Vec<String>>>,
@@ -43,7 +45,11 @@ struct Fake {
 
 impl Fake {
     fn says(&self, answer: Answer) {
-        self.answers.lock().unwrap().push_back(answer);
+        self.says_of(PODS, answer);
+    }
+
+    fn says_of(&self, path: &'static str, answer: Answer) {
+        self.answers.lock().unwrap().entry(path).or_default().push_back(answer);
     }
 
     /// An object there is, with what controls it.
@@ -101,8 +107,11 @@ impl Fake {
     ) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
         self.asked.lock().unwrap().push(request.uri().to_string());
         let path = request.uri().path();
-        let answer = if path == "/api/v1/pods" {
-            self.answers.lock().unwrap().pop_front()
+        let queued = self.answers.lock().unwrap().get_mut(path).map(VecDeque::pop_front);
+        let answer = if let Some(queued) = queued {
+            queued
+        } else if path == PODS {
+            None
         } else {
             let object = self.objects.lock().unwrap().get(path).cloned();
             let (status, text) = object.unwrap_or_else(|| (404, status(404, "NotFound")));
@@ -201,6 +210,12 @@ fn told_of(news: &News) -> String {
             other => format!("{uid} {other:?}"),
         },
         News::Part(part, standing) => format!("{part:?}: {standing:?}"),
+        News::Services(all, beyond) => {
+            let names = all.iter().map(|service| &*service.name).collect::<Vec<_>>().join(",");
+            format!("Services {names} and {beyond} more")
+        }
+        News::Service(service) => format!("Service {} {:?}", service.name, service.addresses),
+        News::NoService(uid) => format!("no Service {}", uid.0),
     }
 }
 

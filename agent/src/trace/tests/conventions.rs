@@ -10,7 +10,7 @@ use crate::metric::key;
 
 fn one(ask: &Ask, route: Option<&'static str>) -> Span {
     let mut trace = Trace::new(config());
-    let counts = Said { route, usual: None };
+    let counts = Said { route, ..COUNTS };
     tell_with(&mut trace, ask, &counts);
     trace.finish(&counts);
     trace.take().remove(0)
@@ -36,6 +36,21 @@ fn names_have_the_route_and_never_the_path() {
     assert_eq!(span.name, "HTTP");
     let method = "http.request.method=_OTHER http.request.method_original=PURGE";
     assert_eq!(some(&span, &["http.request.method"]), method);
+}
+
+#[test]
+fn a_client_says_who_is_at_the_far_end_and_a_server_does_not() {
+    let counts = Said { far: Some("cart"), ..COUNTS };
+    let of = |ask: &Ask| {
+        let mut trace = Trace::new(config());
+        tell_with(&mut trace, ask, &counts);
+        trace.finish(&counts);
+        some(&trace.take().remove(0), &["service.", "server.address", "network.peer.address"])
+    };
+    let places = "network.peer.address=127.0.0.1 server.address=shop.test";
+    let far = "service.peer.name=cart service.peer.namespace=shop";
+    assert_eq!(of(&asked("/items/7", 200, (0, 1))), format!("{places} {far}"));
+    assert_eq!(of(&served("/items/7", 200, (0, 1))), places);
 }
 
 #[test]

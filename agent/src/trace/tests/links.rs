@@ -234,6 +234,7 @@ mod translated {
     //! Ports that are translated between the ends, with what the kernel's tracking says of them.
 
     use super::*;
+    use crate::cluster::{self, Cluster, News, Pod, PodUid, Source};
     use crate::host::HostRoot;
 
     /// Of these lines of the table.
@@ -266,7 +267,7 @@ mod translated {
                 tell(&mut trace, ask);
             }
             let _ = trace.strangers();
-            trace.translate(&table(lines));
+            trace.translate(&table(lines), None);
             trace.finish(&COUNTS);
             let mut spans = trace.take();
             spans.sort_by_key(|span| (span.entity.0, span.begun));
@@ -306,7 +307,7 @@ mod translated {
         tell(&mut trace, &client());
         assert_eq!(trace.strangers(), [Pid(1)]);
         assert_eq!(trace.strangers(), []);
-        trace.translate(&table(&[LINE]));
+        trace.translate(&table(&[LINE]), None);
         tell(&mut trace, &server());
         let later = |ask: Ask, times| Ask { times, position: 100, ..ask };
         tell(&mut trace, &later(server(), (120, 140)));
@@ -314,6 +315,30 @@ mod translated {
         assert_eq!(trace.strangers(), []);
         trace.finish(&COUNTS);
         assert_eq!(trace.counters().linked[By::Connection as usize], 2);
+    }
+
+    #[test]
+    fn who_is_behind_the_translation_is_the_far_end() {
+        let check = |address: [u8; 4], expect: [&str; 2]| {
+            let mut pod = Pod::new(PodUid::new("u1"), "shop", "cart-0");
+            pod.addresses = vec![address.into()];
+            let mut cluster = Cluster::new(cluster::Config::default(), Timestamp::default());
+            cluster.learn(News::Pod(Source::Server, Box::new(pod), Vec::new()));
+            let mut trace = Trace::new(config());
+            let counts = Said { far: Some("service"), ..COUNTS };
+            tell_with(&mut trace, &client(), &counts);
+            let _ = trace.strangers();
+            trace.translate(&table(&[LINE]), Some(cluster.fars()));
+            tell_with(&mut trace, &Ask { times: (110, 150), ..client() }, &counts);
+            trace.finish(&counts);
+            let name = |span: &Span| {
+                let of = span.attributes.iter().find(|(key, _)| *key == key::SERVICE_PEER_NAME);
+                text(of.map(|(_, value)| value))
+            };
+            assert_eq!(trace.take().iter().map(name).collect::<Vec<_>>(), expect);
+        };
+        check([10, 0, 0, 2], ["cart-0"; 2]);
+        check([10, 0, 0, 3], ["service"; 2]);
     }
 
     #[test]

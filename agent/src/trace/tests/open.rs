@@ -114,7 +114,7 @@ fn a_connect_that_failed_is_a_client_span_without_a_request() {
             peer: peer([192, 0, 2, 7], 5432, 40_000),
             ..ConnectFailed::default()
         };
-        trace.connect_failed(EntityId(1), &failed, fault, &COUNTS);
+        trace.connect_failed(EntityId(1), &failed, fault, None, &COUNTS);
         trace.finish(&COUNTS);
         let [span] = &trace.take()[..] else { panic!("one") };
         assert_eq!((span.name.as_str(), span.kind, span.error), ("connect", Kind::Client, true));
