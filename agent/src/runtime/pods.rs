@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 use super::bell::Ringer;
 use super::cri;
 use super::turnstile::Ask;
-use crate::cluster::{self, Chosen, Cluster, News, Source};
+use crate::cluster::{self, Chosen, Cluster, News, Part, Source};
 use crate::config::Config;
 use crate::health::probe::{Probe as Row, State};
-use crate::pipeline::Pipeline;
 #[cfg(feature = "kubernetes")]
-use crate::{cluster::Part, metric::key};
+use crate::metric::key;
+use crate::pipeline::Pipeline;
 
 /// Every pod has this variable.
 const IN_A_POD: &str = "KUBERNETES_SERVICE_HOST";
@@ -58,6 +58,18 @@ pub(super) fn start(
             Err(why) => turnstile.ring(Ask::Cluster(News::Away(Source::Server, why))),
         }
     }
+    if keys.services {
+        let watching = if asks_server {
+            services(turnstile, stopped)
+        } else {
+            Err("the API server is not asked: `kubernetes.api` is off, or there is no token"
+                .to_owned())
+        };
+        match watching {
+            Ok(watching) => tasks.push(watching),
+            Err(why) => turnstile.ring(Ask::Cluster(News::Part(Part::Services, Err(why)))),
+        }
+    }
     Sources { asked: Some(asked), tasks }
 }
 
@@ -91,6 +103,23 @@ fn server(
     _: &Ringer<Ask>,
     _: &watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
+    Err("this agent was built without the feature `kubernetes`".to_owned())
+}
+
+/// Begins to watch the cluster's Services there.
+#[cfg(feature = "kubernetes")]
+#[allow(clippy::unnecessary_wraps, reason = "without the feature it cannot be done")]
+fn services(
+    turnstile: &Ringer<Ask>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    let (turnstile, stopped) = (turnstile.clone(), stopped.clone());
+    let watching = super::server::services::watch(super::server::config, turnstile, stopped);
+    Ok(tokio::spawn(watching))
+}
+
+#[cfg(not(feature = "kubernetes"))]
+fn services(_: &Ringer<Ask>, _: &watch::Receiver<bool>) -> Result<JoinHandle<()>, String> {
     Err("this agent was built without the feature `kubernetes`".to_owned())
 }
 

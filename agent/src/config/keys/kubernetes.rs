@@ -25,6 +25,9 @@ pub struct Kubernetes {
     /// are never asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<bool>,
+    /// Watch all Services of the cluster there as well: for who calls others through their `ClusterIP` and wants to see
+    /// whom, as `service.peer.name`. It costs the server one list and one watch more a node, as a kube-proxy does.
+    pub services: bool,
     /// How long whatever is in a pod waits for its name before it is told without. What was told keeps its name for
     /// good.
     pub wait: Period<100, 60_000>,
@@ -42,6 +45,7 @@ impl Default for Kubernetes {
             enabled: None,
             runtime: None,
             api: None,
+            services: false,
             wait: Period::from_millis(5000),
             labels_are_names: false,
             labels: Vec::new(),

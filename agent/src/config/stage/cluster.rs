@@ -11,6 +11,7 @@ impl From<&Config> for cluster::Config {
             enabled: _,
             runtime: _,
             api: _,
+            services: _,
             wait,
             labels_are_names,
             labels,

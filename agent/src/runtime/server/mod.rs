@@ -3,12 +3,14 @@
 //! It costs the server one list of a node's pods, from its cache, and one watch, for as long as nothing goes wrong;
 //! after an error it is listed again, later each time and not all nodes at once. It says who owns a pod, and what of
 //! its labels was changed, which the node's own runtime does not know. Beside that come two questions for where this
-//! is, and one for each `ReplicaSet` and Job that a pod of this node is one of.
+//! is, and one for each `ReplicaSet` and Job that a pod of this node is one of. Services are watched only where somebody
+//! asked for them ([`services`]).
 
 mod amounts;
 mod ask;
 mod bound;
 mod fact;
+pub(super) mod services;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +21,9 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use kube::client::ClientBuilder;
 use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -110,21 +112,27 @@ pub(super) async fn watch<C: Future<Output = Result<kube::Config, String>>>(
     }
 }
 
+/// Whose answers are bounded, or why there is none.
+fn client(mut config: kube::Config) -> Result<Client, String> {
+    config.connect_timeout = Some(ANSWER);
+    // Errors are to be reasons at once, and waits our own.
+    config.default_retry = false;
+    let client = ClientBuilder::try_from(config).map_err(|error| told(&error))?;
+    Ok(client.with_layer(&Bounds::default()).build())
+}
+
 /// Tells of every pod, until something is wrong: gives what.
 async fn follow(
-    mut config: kube::Config,
+    config: kube::Config,
     wanted: &Wanted,
     beside: &mut Beside,
     patience: Duration,
     mut tell: impl FnMut(News),
 ) -> String {
     let Wanted { node, place, chosen } = wanted;
-    config.connect_timeout = Some(ANSWER);
-    // Errors are to be reasons at once, and waits our own.
-    config.default_retry = false;
-    let client = match ClientBuilder::try_from(config) {
-        Ok(client) => client.with_layer(&Bounds::default()).build(),
-        Err(error) => return told(&error),
+    let client = match client(config) {
+        Ok(client) => client,
+        Err(why) => return why,
     };
     let mut only =
         watcher::Config::default().fields(&format!("spec.nodeName={node}")).any_semantic();

@@ -1,5 +1,7 @@
 //! Against a real HTTP server, with and without TLS: one that answers, and those that do not.
 
+mod far;
+
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
