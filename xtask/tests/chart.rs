@@ -110,6 +110,8 @@ fn what_is_filled_in_wrong_is_refused_with_its_place() {
         ("config.metrics.intervl=5s", "at '/config/metrics': additional properties 'intervl'"),
         ("config.metrics.interval=often", "at '/config/metrics/interval': 'often' does not match"),
         ("config.host.root=/x", "config.host.root: leave it out"),
+        ("config.kubernetes.services=true", "config.kubernetes.services: leave it out"),
+        ("kubernetes.services=true,kubernetes.api=false", "kubernetes.services: the API server"),
         ("config.prometheus.listen=0.0.0.0:1", "config.prometheus.listen: leave it out"),
         ("hostNetwork=yes", "at '/hostNetwork': got string, want boolean"),
         ("updateStrategy=Recreate", "additional properties 'updateStrategy' not allowed"),
@@ -143,6 +145,16 @@ fn no_token_and_no_role_where_the_api_server_is_not_asked() {
     assert_eq!(pod["serviceAccountName"], Value::Null);
     assert_eq!(pod["volumes"].as_array().unwrap().len(), 1);
     assert_eq!(pod["volumes"][0]["hostPath"]["path"], "/sys");
+}
+
+#[test]
+fn services_are_asked_for_only_where_that_is_switched_on() {
+    let may = |made: &str| made.contains("resources: [services]");
+    let asks = |made: &str| made.contains("STETH_KUBERNETES_SERVICES");
+    let plain = text(&deploy().join("kubernetes/steth.yaml"));
+    assert!(!may(&plain) && !asks(&plain));
+    let everything = text(&golden("everything.yaml"));
+    assert!(may(&everything) && asks(&everything));
 }
 
 #[test]

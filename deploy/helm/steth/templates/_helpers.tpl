@@ -43,6 +43,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if dig "host" "root" "" .Values.config -}}
 {{- fail "config.host.root: leave it out, the chart mounts the host's files and says where" -}}
 {{- end -}}
+{{- if dig "kubernetes" "services" false .Values.config -}}
+{{- fail "config.kubernetes.services: leave it out and set kubernetes.services, which gives the role for it as well" -}}
+{{- end -}}
+{{- if and .Values.kubernetes.services (not .Values.kubernetes.api) -}}
+{{- fail "kubernetes.services: the API server is not asked with kubernetes.api: false" -}}
+{{- end -}}
 {{- if dig "prometheus" "listen" "" .Values.config -}}
 {{- fail "config.prometheus.listen: leave it out and set prometheus.port; the address is the pod's, or 127.0.0.1 with hostNetwork" -}}
 {{- end -}}
