@@ -2,6 +2,8 @@
 //! fail, and is the same function whether the records come from a kernel or from a recording.
 
 mod container;
+#[cfg(test)]
+mod far;
 mod owners;
 mod paths;
 #[cfg(test)]

@@ -11,6 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
         Chosen { labels: ["app".to_owned()].into(), annotations: ["tier".to_owned()].into() };
     let Some(news) = facts(&chosen, bytes) else { return };
     let News::Pod(_, pod, containers) = &news else { panic!("{news:?}") };
+    assert!(pod.addresses.len() <= 4);
     assert!(containers.len() <= 256 && pod.labels.len() <= 64 && pod.annotations.len() <= 64);
     let texts =
         pod.labels.values().chain(pod.annotations.values()).chain([&pod.name, &pod.namespace]);
