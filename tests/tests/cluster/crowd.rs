@@ -26,6 +26,7 @@ struct Kwok(Child);
 impl Kwok {
     fn start(cluster: &Cluster) -> anyhow::Result<Self> {
         let mut kwok = cluster.program("kwok");
+        kwok.args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/crowd.yaml")]);
         kwok.args(["--manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake"]);
         kwok.args([
             "--kubeconfig",
@@ -50,15 +51,17 @@ struct Crowd<'a>(&'a Cluster);
 
 impl Drop for Crowd<'_> {
     fn drop(&mut self) {
-        let _ = gone(self.0);
-        let _ = self.0.kubectl(&["delete", "nodes", "--selector", "crowd=yes", "--timeout=90s"]);
+        let _ = leave(self.0, "comes");
+        let _ = leave(self.0, "stays");
+        let words = ["delete", "nodes", "--selector", "crowd=yes", "--timeout=90s"];
+        let _ = self.0.kubectl(&words);
     }
 }
 
-/// All pods of the crowd, at once.
-fn gone(cluster: &Cluster) -> anyhow::Result<()> {
-    let words = ["delete", "pods", "--selector", "crowd=yes", "--force", "--grace-period=0"];
-    cluster.shop(&[&words[..], &["--timeout=90s"]].concat()).map(drop)
+/// Removes all such pods in one request.
+fn leave(cluster: &Cluster, crowd: &str) -> anyhow::Result<()> {
+    let path = format!("/api/v1/namespaces/shop/pods?labelSelector=crowd%3D{crowd}");
+    cluster.kubectl(&["delete", "--raw", &path]).map(drop)
 }
 
 fn nodes() -> String {
@@ -72,31 +75,25 @@ fn nodes() -> String {
     })
 }
 
-fn pods(names: &str, count: usize) -> String {
+fn pods(crowd: &str, turn: usize, count: usize) -> String {
     (0..count).fold(String::new(), |mut text, n| {
         let node = n % NODES;
         let _ = write!(
             text,
-            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {names}-{n}, namespace: shop, labels: {{crowd: \"yes\"}}}}\n\
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {crowd}-{turn}-{n}, namespace: shop, labels: {{crowd: {crowd}}}}}\n\
              spec: {{nodeName: fake-{node}, containers: [{{name: one, image: \"test.invalid/none:1\"}}]}}\n"
         );
         text
     })
 }
 
-/// How many of the crowd's pods run.
-fn running(cluster: &Cluster) -> anyhow::Result<usize> {
-    let list = cluster.shop(&[
-        "get",
-        "pods",
-        "--selector",
-        "crowd=yes",
-        "--field-selector",
-        "status.phase=Running",
-        "--output",
-        "name",
-    ])?;
-    Ok(list.lines().count())
+/// How many such pods are there, and how many of them run.
+fn running(cluster: &Cluster, crowd: &str) -> anyhow::Result<[usize; 2]> {
+    let path = format!("/api/v1/namespaces/shop/pods?labelSelector=crowd%3D{crowd}");
+    let list: Value = serde_json::from_str(&cluster.kubectl(&["get", "--raw", &path])?)?;
+    let pods = list["items"].as_array().context("no list")?;
+    let run = pods.iter().filter(|pod| pod["status"]["phase"] == "Running");
+    Ok([pods.len(), run.count()])
 }
 
 /// The agent's process on this node.
@@ -147,11 +144,14 @@ fn two_hundred_nodes_and_five_thousand_pods_elsewhere_cost_nothing_here() -> any
     let _crowd = Crowd(&cluster);
     let _kwok = Kwok::start(&cluster)?;
     cluster.create(&nodes())?;
-    cluster.create(&pods("stays", NODES * STAYING))?;
-    until("those that stay run", || Ok(running(&cluster)? == NODES * STAYING))?;
+    let staying = NODES * STAYING;
+    cluster.create(&pods("stays", 0, staying))?;
+    until("those that stay run", || Ok(running(&cluster, "stays")? == [staying; 2]))?;
     for turn in 0..COMING / AT_A_TIME {
-        cluster.create(&pods(&format!("comes-{turn}"), AT_A_TIME))?;
-        gone(&cluster)?;
+        cluster.create(&pods("comes", turn, AT_A_TIME))?;
+        until("those that come run", || Ok(running(&cluster, "comes")? == [AT_A_TIME; 2]))?;
+        leave(&cluster, "comes")?;
+        until("they are gone", || Ok(running(&cluster, "comes")? == [0; 2]))?;
     }
     let requests = asked(&cluster)?;
     let in_all: usize = requests.values().sum::<usize>() - before;

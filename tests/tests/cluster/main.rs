@@ -7,6 +7,6 @@ mod tally;
 mod comings;
 mod containers;
 mod crowd;
-mod unproven;
+mod outages;
 mod upgrade;
 mod workloads;

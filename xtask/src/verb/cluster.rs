@@ -104,10 +104,6 @@ fn tests(node: &Node, harness: &[String]) -> Result<Tests> {
     command
         .args(["test", "--no-fail-fast", "--package", "steth-tests", "--test", "cluster", "--"])
         .args(["--ignored", "--test-threads=1"]);
-    if harness.is_empty() {
-        // They are run by name alone.
-        command.args(["--skip", "unproven::"]);
-    }
     command.args(harness);
     run_tests(
         &mut command,
