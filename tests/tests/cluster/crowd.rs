@@ -51,8 +51,10 @@ struct Crowd<'a>(&'a Cluster);
 
 impl Drop for Crowd<'_> {
     fn drop(&mut self) {
-        let _ = leave(self.0, "comes");
-        let _ = leave(self.0, "stays");
+        for crowd in ["comes", "stays"] {
+            let _ = leave(self.0, crowd);
+            let _ = until("they are gone", || Ok(running(self.0, crowd)? == [0; 2]));
+        }
         let words = ["delete", "nodes", "--selector", "crowd=yes", "--timeout=90s"];
         let _ = self.0.kubectl(&words);
     }
@@ -141,8 +143,8 @@ fn two_hundred_nodes_and_five_thousand_pods_elsewhere_cost_nothing_here() -> any
     let agent = agent()?;
     let kinds = ["RssAnon", "VmRSS"];
     let at_first = kinds.map(|kind| memory(agent, kind));
-    let _crowd = Crowd(&cluster);
     let _kwok = Kwok::start(&cluster)?;
+    let _crowd = Crowd(&cluster);
     cluster.create(&nodes())?;
     let staying = NODES * STAYING;
     cluster.create(&pods("stays", 0, staying))?;

@@ -7,6 +7,7 @@ mod tally;
 mod comings;
 mod containers;
 mod crowd;
+mod far;
 mod outages;
 mod upgrade;
 mod workloads;
