@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use steth_tests::agent::{Agent, free_port};
+use steth_tests::agent::{Agent, binary, free_port};
 use steth_tests::program::{Program, Scratch, command, connect, run};
 use steth_tests::scripts::{python, python_server};
 
@@ -285,5 +285,33 @@ fn an_agent_that_comes_under_load_makes_nothing_up() -> anyhow::Result<()> {
     let (served, all) = (metrics.served("joined-server", &WHOLE), asked + cut);
     assert!(served.abs_diff(all) <= CONNECTIONS + counted, "{served} served, {all} asked: {lost}");
     assert!(metrics.served("joined-server", &[]) - served <= CONNECTIONS);
+    Ok(())
+}
+
+#[test]
+fn an_agent_whose_collector_has_no_address_ends_in_order() -> anyhow::Result<()> {
+    // A server of names that takes every question and answers none: the agent waits for it when it is told to end.
+    const SILENT: &str = "127.83.84.1";
+    let scratch = Scratch::new("nameless")?;
+    let resolver = scratch.file("resolv.conf", format!("nameserver {SILENT}\n"))?;
+    let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+    let resolver = resolver.display().to_string();
+    let before =
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, resolver.as_str()];
+    for protocol in ["http/protobuf", "grpc"] {
+        let silent = UdpSocket::bind((SILENT, 53))?;
+        silent.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let environment = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://no-such-host.invalid:4318"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ];
+        let flags = ["--interval", "1s"];
+        let mut agent = Agent::start_through(&before, &binary(), &flags, &environment)?;
+        silent.recv(&mut [0; 512]).context("nobody asked for the collector's address")?;
+        let (status, _) = agent.terminate()?;
+        let log = agent.log();
+        assert!(status.success(), "{protocol}: {status}: {log}");
+        assert!(!log.contains("panicked"), "{protocol}: {log}");
+    }
     Ok(())
 }

@@ -83,9 +83,11 @@ impl Pushes {
                 spans.shutdown(deadline).await;
             }
         };
-        tokio::join!(metrics, spans);
-        if let Some(own) = own.and_then(Arc::into_inner) {
-            own.shutdown().await;
-        }
+        let own = async {
+            if let Some(own) = own.and_then(Arc::into_inner) {
+                own.shutdown(deadline).await;
+            }
+        };
+        tokio::join!(metrics, spans, own);
     }
 }

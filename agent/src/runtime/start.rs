@@ -53,7 +53,7 @@ const BATCHES: usize = 16;
 const LISTED: usize = 20;
 /// Looks at what is in flight in the time after which it is said to hang.
 const LOOKS: u32 = 4;
-/// For the last push at the end.
+/// For the last pushes at the end, all at once.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What is asked of the kernel side.
@@ -200,7 +200,9 @@ pub fn agent(cli: &Cli, loaded: &Loaded) -> anyhow::Result<()> {
         .build()
         .context("no threads for input and output")?;
     let outcome = threads.block_on(serve(begun, loaded, exports, shows, ring));
-    threads.shutdown_timeout(FAREWELL);
+    // All that has to end has been waited for. What may be left is a look-up of a collector's name, which
+    // nothing can cut short and nobody needs any more.
+    threads.shutdown_background();
     outcome
 }
 
@@ -309,17 +311,7 @@ async fn serve(
     let turnstile = turnstile.collecting(collector).tracking(conntrack).naming(asked);
     let pipeline = urgent.run(move || turnstile.run(&bell, outlets));
 
-    if shows {
-        let lines = ring.clone();
-        let screen = tokio::task::spawn_blocking(move || live::run(views, &lines));
-        tokio::select! {
-            ended = screen => ended.context("the live view ended badly")??,
-            () = told_to_stop() => {}
-        }
-    } else {
-        told_to_stop().await;
-        tracing::info!("stopping");
-    }
+    let screen = until_told(shows.then_some(views), &ring).await?;
     stop.send_replace(true);
     ringer.ring(Ask::Stop);
     let outcome = tokio::task::spawn_blocking(move || pipeline.join()).await?;
@@ -327,12 +319,40 @@ async fn serve(
         task.await?;
     }
     pushes.shutdown(FAREWELL).await;
+    if let Some(screen) = screen {
+        // It ends with the pipeline that fed it, and gives the terminal back.
+        screen.await.context("the live view ended badly")??;
+    }
     if shows {
         ring.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     }
     match outcome {
         Ok(outcome) => outcome.context("the pipeline ended"),
         Err(_) => anyhow::bail!("the pipeline ended badly; its last words are above"),
+    }
+}
+
+/// A live view that goes on until nobody feeds it any more.
+type Screen = tokio::task::JoinHandle<Result<(), live::LiveError>>;
+
+/// Shows `views` and waits until the agent is told to stop, by a key or a signal.
+async fn until_told(
+    views: Option<watch::Receiver<Arc<model::View>>>,
+    ring: &Ring,
+) -> anyhow::Result<Option<Screen>> {
+    let Some(views) = views else {
+        told_to_stop().await;
+        tracing::info!("stopping");
+        return Ok(None);
+    };
+    let lines = ring.clone();
+    let mut screen = tokio::task::spawn_blocking(move || live::run(views, &lines));
+    tokio::select! {
+        ended = &mut screen => {
+            ended.context("the live view ended badly")??;
+            Ok(None)
+        }
+        () = told_to_stop() => Ok(Some(screen)),
     }
 }
 

@@ -2,16 +2,15 @@
 //! OTLP exporter, under `service.name=steth`, to the collector that the observed services go to.
 //!
 //! The stages count; here the counts are only read. The SDK's reader has a thread of its own, which
-//! waits for the collector inside the agent's runtime.
+//! waits for the collector inside the agent's runtime, as long as the [`door`] there is open.
 
+mod door;
 mod stats;
 #[cfg(test)]
 mod tests;
 
 pub use stats::OwnStats;
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{MetricExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality as SdkTemporality};
@@ -32,6 +31,7 @@ use super::sender;
 use crate::metric::instrument::{self, Instrument, Kind, Scale};
 use crate::metric::key::{Key, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION};
 use crate::metric::snapshot::{Attribute, Data, Metric, Number, Value};
+use door::Door;
 
 /// The scope of the agent's own metrics, here and in a snapshot.
 pub const SCOPE: &str = "steth/self";
@@ -56,6 +56,7 @@ type Readings = Arc<RwLock<Arc<[Metric]>>>;
 #[derive(Debug)]
 pub struct Own {
     provider: Option<SdkMeterProvider>,
+    door: Arc<Door>,
     readings: Readings,
 }
 
@@ -68,9 +69,10 @@ impl Own {
         instance: &str,
         attributes: &[(String, String)],
     ) -> Result<Self, Error> {
+        let door = Arc::new(Door::new(Handle::current()));
         let exporter = Inside {
             exporter: exporter(&metrics.target, metrics.temporality)?,
-            runtime: Handle::current(),
+            door: Arc::clone(&door),
         };
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         let own = [
@@ -90,7 +92,7 @@ impl Own {
         for instrument in instrument::own::ALL {
             observe(&meter, instrument, &readings);
         }
-        Ok(Self { provider: Some(provider), readings })
+        Ok(Self { provider: Some(provider), door, readings })
     }
 
     /// What the instruments say from here on.
@@ -99,11 +101,18 @@ impl Own {
         *self.readings.write().unwrap_or_else(PoisonError::into_inner) = metrics;
     }
 
-    /// Sends the last values, for no longer than a few seconds, and stops.
-    pub async fn shutdown(mut self) {
+    /// Sends the last values, for no longer than `deadline`, and stops: the runtime may end afterwards.
+    pub async fn shutdown(mut self, deadline: Duration) {
         let Some(provider) = self.provider.take() else { return };
         // The SDK waits by blocking; the runtime has to go on for it to get its answer.
-        let stopped = tokio::task::spawn_blocking(move || provider.shutdown()).await;
+        let mut stopping = tokio::task::spawn_blocking(move || provider.shutdown());
+        let in_time = tokio::time::timeout(deadline, &mut stopping).await;
+        // The SDK has a limit of its own, after which its thread may still wait.
+        self.door.shut();
+        let stopped = match in_time {
+            Ok(stopped) => stopped,
+            Err(_) => stopping.await,
+        };
         if let Ok(Err(error)) = stopped {
             tracing::debug!(%error, "own telemetry: the last values were not sent");
         }
@@ -112,6 +121,7 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
+        self.door.shut();
         // Dropping the provider waits for its thread, which must not be done in the runtime.
         if let Some(provider) = self.provider.take() {
             std::thread::spawn(move || drop(provider));
@@ -166,21 +176,17 @@ fn exporter(target: &Target, temporality: config::Temporality) -> Result<MetricE
     }
 }
 
-/// Lets the SDK's thread wait for sockets and timers of the agent's runtime.
+/// Lets the SDK's thread wait for sockets and timers of the agent's runtime, while there is one.
 #[derive(Debug)]
 struct Inside {
     exporter: MetricExporter,
-    runtime: Handle,
+    door: Arc<Door>,
 }
 
 impl PushMetricExporter for Inside {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let mut export = pin!(self.exporter.export(metrics));
-        poll_fn(|context| {
-            let _entered = self.runtime.enter();
-            export.as_mut().poll(context)
-        })
-        .await
+        let export = self.door.through(self.exporter.export(metrics)).await;
+        export.unwrap_or(Err(OTelSdkError::AlreadyShutdown))
     }
 
     fn force_flush(&self) -> OTelSdkResult {

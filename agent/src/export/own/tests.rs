@@ -13,6 +13,8 @@ use crate::export::config::{
 };
 use crate::export::sender::collector::Collector;
 
+/// Long enough for a collector on this machine.
+const FAREWELL: Duration = Duration::from_secs(30);
 const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
 
 fn metrics(address: &str, protocol: Protocol, compression: Compression) -> Metrics {
@@ -56,7 +58,7 @@ async fn what_the_agent_counts_arrives_under_its_own_name() {
             let given = [("deployment.environment.name".to_owned(), "test".to_owned())];
             let own = Own::start(&config, Duration::from_hours(1), "host-1", &given).unwrap();
             own.update(&stats());
-            own.shutdown().await;
+            own.shutdown(FAREWELL).await;
             let taken = collector.taken();
             assert_eq!(taken.len(), 1, "{protocol:?} {compression:?}");
             assert_eq!(collector.header("api-key").as_deref(), Some("secret"));
@@ -113,7 +115,7 @@ async fn without_a_collector_it_starts_and_stops() {
         let config = metrics(&address, protocol, Compression::None);
         let own = Own::start(&config, Duration::from_hours(1), "host-1", &[]).unwrap();
         own.update(&stats());
-        own.shutdown().await;
+        own.shutdown(FAREWELL).await;
         drop(Own::start(&config, Duration::from_hours(1), "host-1", &[]).unwrap());
     };
     tokio::join!(check(Protocol::Grpc), check(Protocol::HttpProtobuf));
