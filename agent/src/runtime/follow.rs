@@ -15,7 +15,7 @@ use super::turnstile::{Ask, Outlets, Pace, Turnstile};
 use super::{bell, clock, confine, start};
 use crate::config::Loaded;
 use crate::config::cli::Cli;
-use crate::host::{HostRoot, Machine, Processes};
+use crate::host::{HostRoot, Processes};
 use crate::trace::Batch;
 use crate::usage::Family;
 
@@ -48,7 +48,7 @@ pub fn follow(
     let mut kernel = start::load(&options)?;
     let confined = confine::confine(&config.confine, confine::Terminal::Inherited, &mut kernel);
     let root = HostRoot::find(&config.host.root);
-    let machine = Machine::read(&root);
+    let machine = start::machine(config, &root);
     let trace = start::looked_at(config, config.trace(start::seed(), UNTAKEN));
     let facts = Box::new(Processes::new(root));
     let (stages, limits) = start::pipeline(config, machine, facts, &clock::anchor(), Some(trace));

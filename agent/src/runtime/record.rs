@@ -17,7 +17,7 @@ use super::turnstile::{Ask, Outlets, Pace, Turnstile};
 use super::{bell, clock, confine, start};
 use crate::config::Loaded;
 use crate::config::cli::Cli;
-use crate::host::{HostRoot, Machine, Processes};
+use crate::host::{HostRoot, Processes};
 use crate::source::{Counts, Header, Noted, Notes, Writer, anonymise};
 
 /// Bytes of a recording at most.
@@ -57,7 +57,7 @@ pub fn record(cli: &Cli, loaded: &Loaded, wanted: Wanted<'_>) -> anyhow::Result<
         confine::confine(&loaded.config.confine, confine::Terminal::Inherited, &mut kernel);
 
     let root = HostRoot::find(&loaded.config.host.root);
-    let machine = Machine::read(&root);
+    let machine = start::machine(&loaded.config, &root);
     let anchor = clock::anchor();
     let notes = Notes::default();
     let facts = Noted::new(Processes::new(root), notes.clone());

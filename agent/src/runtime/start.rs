@@ -127,6 +127,12 @@ pub fn ask_for_spans(options: &mut kernel::Options, config: &Config) {
     };
 }
 
+/// The host, called as the node is where only that tells it from the agent's pod.
+pub fn machine(config: &Config, root: &HostRoot) -> Machine {
+    let node = config.agent.attributes.get(key::K8S_NODE_NAME.0);
+    Machine::read(root, node.map(String::as_str))
+}
+
 /// The stages as they are configured: the same live, recorded and replayed.
 pub fn pipeline(
     config: &Config,
@@ -240,7 +246,7 @@ async fn serve(
     let Begun { mut kernel, confined, pipeline: urgent, listener } = begun;
     let config = &loaded.config;
     let root = HostRoot::find(&config.host.root);
-    let machine = Machine::read(&root);
+    let machine = machine(config, &root);
     let host = machine.name.clone();
     let facts = Box::new(Processes::new(root.clone()));
     let untaken = exports.traces.as_ref().map(|traces| traces.queue);

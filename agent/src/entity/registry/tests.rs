@@ -435,7 +435,7 @@ fn hostile_records_do_not_panic() {
 #[test]
 fn every_process_of_this_machine_has_a_name() {
     let root = crate::host::HostRoot::new("/");
-    let machine = Machine::read(&root);
+    let machine = Machine::read(&root, None);
     let mut processes = crate::host::Processes::new(root);
     let pids = processes.pids(10_000);
     let mut registry = Registry::new(Config::default(), machine, Box::new(processes));
