@@ -62,7 +62,7 @@ impl Hierarchies {
     /// Those among the mounts that show a hierarchy from its root.
     pub(super) fn of(mounts: &[Mount]) -> Self {
         let mut found = Self::default();
-        for mount in mounts.iter().filter(|mount| mount.root == "/") {
+        for mount in mounts.iter().filter(|mount| is_whole(&mount.root)) {
             let point = mount.point.trim_end_matches('/').to_owned();
             match mount.kind.as_str() {
                 "cgroup2" if found.unified.is_none() => found.unified = Some(point),
@@ -108,6 +108,12 @@ impl Hierarchies {
     }
 }
 
+/// Whether a mount shows all that there is. The kernel tells the root of a mount as it is seen from the control group
+/// namespace of who asks: from within a pod, which has one of its own on version 2, that of the host lies above.
+fn is_whole(root: &str) -> bool {
+    root.starts_with('/') && root.split('/').all(|name| name.is_empty() || name == "..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,8 +133,11 @@ mod tests {
         check(one, [Some(Place::One("/c/cpu,cpuacct")), None]);
         let hybrid = format!("{one}1 1 0:2 / /c/unified rw - cgroup2 cgroup2 rw\n");
         check(&hybrid, [Some(Place::One("/c/cpu,cpuacct")), Some(Place::Two("/c/unified"))]);
+        // The same, seen from a pod.
+        check(&two.replace(" / ", " /../../../.. "), [Some(Place::Two("/sys/fs/cgroup")); 2]);
         // A part of a hierarchy that is mounted into a container.
         check("1 1 0:1 /docker/x /c rw - cgroup2 cgroup2 rw\n", [None; 2]);
+        check("1 1 0:1 /../x /c rw - cgroup2 cgroup2 rw\n", [None; 2]);
         check("", [None; 2]);
     }
 }
