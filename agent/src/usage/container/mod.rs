@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bench;
 mod discover;
+#[cfg(test)]
+mod forms;
 mod hierarchy;
 mod one;
 mod space;
