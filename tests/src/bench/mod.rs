@@ -11,41 +11,24 @@ mod syscalls;
 
 use std::fmt::Write;
 
-use anyhow::bail;
+use clap::builder::RangedU64ValueParser;
 
 use crate::agent::Agent;
 use load::{Bench, Round};
 use pace::Latency;
 
-/// What is measured.
-#[derive(Clone, Copy, Debug)]
+/// How much is measured.
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Plan {
-    /// Seconds of one round of load.
+    /// Seconds of one round of load
+    #[arg(long, default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     pub seconds: u64,
-    /// Rounds of each variant.
+    /// Rounds of each variant
+    #[arg(long, default_value_t = 4, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub rounds: usize,
-    /// Seconds of idleness.
+    /// Seconds of idleness; none with 0
+    #[arg(long, default_value_t = 60)]
     pub idle: u64,
-}
-
-impl Plan {
-    /// `--seconds N`, `--rounds N`, `--idle N`.
-    pub fn from_arguments(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let mut plan = Self { seconds: 5, rounds: 4, idle: 60 };
-        while let Some(flag) = arguments.next() {
-            let mut number = || -> anyhow::Result<u64> {
-                let text = arguments.next().unwrap_or_default();
-                text.parse().map_err(|_| anyhow::anyhow!("{flag} wants a number, not `{text}`"))
-            };
-            match flag.as_str() {
-                "--seconds" => plan.seconds = number()?.max(1),
-                "--rounds" => plan.rounds = usize::try_from(number()?)?.max(1),
-                "--idle" => plan.idle = number()?,
-                _ => bail!("unknown argument {flag}; there are --seconds, --rounds and --idle"),
-            }
-        }
-        Ok(plan)
-    }
 }
 
 /// One way of running the agent.
