@@ -58,7 +58,11 @@ fn moved() -> Result<Vec<(PathBuf, String)>> {
 
 /// Cargo's form of several arguments, in which they may have spaces.
 fn rust_flags(moved: &[(PathBuf, String)]) -> String {
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    // The linker would make an id of all that it read, places of files among it.
+    let mut flags = vec![
+        "-Ctarget-feature=+crt-static".to_owned(),
+        "-Clink-arg=-Wl,--build-id=none".to_owned(),
+    ];
     let remap =
         |(from, to): &(PathBuf, String)| format!("--remap-path-prefix={}={to}", from.display());
     flags.extend(moved.iter().map(remap));
