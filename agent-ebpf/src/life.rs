@@ -118,25 +118,27 @@ unsafe fn groups(entry: *mut Entry, args: u64, env: u64, task: *const u8) -> u64
             .add(bound(env, EXEC_ENV as u64 - 1) as usize);
         let set: u64 = Probed::read(task, offsets.get(|t| &t.groups));
         let unified: u64 = Probed::read(set as *const u8, offsets.get(|t| &t.groups_unified));
-        let at = names(base, 0, unified);
-        if offsets.get(|t| &t.groups_pids) == ABSENT {
+        let (at, is_whole) = names(base, 0, unified);
+        if !is_whole || offsets.get(|t| &t.groups_pids) == ABSENT {
             return at;
         }
         let css: u64 = Probed::read(set as *const u8, offsets.get(|t| &t.groups_pids));
         let group: u64 = Probed::read(css as *const u8, offsets.get(|t| &t.css_group));
-        if group == unified { at } else { names(base, at, group) }
+        if group == unified { at } else { names(base, at, group).0 }
     }
 }
 
-/// Copies the names of a control group and of those above it to `at`; gives where they end.
+/// Copies the names of a control group and of those above it to `at`; gives where they end, and whether none is
+/// left out.
 #[inline(always)]
-unsafe fn names(base: *mut u8, mut at: u64, group: u64) -> u64 {
+unsafe fn names(base: *mut u8, mut at: u64, group: u64) -> (u64, bool) {
     let offsets = maps::task();
+    let mut is_whole = false;
     // SAFETY: as for the caller.
     unsafe {
         let mut node: u64 = Probed::read(group as *const u8, offsets.get(|t| &t.group_node));
         for _ in 0..EXEC_LEVELS {
-            if node == 0 || at >= EXEC_GROUPS as u64 {
+            if at >= EXEC_GROUPS as u64 {
                 break;
             }
             let name: u64 = Probed::read(node as *const u8, offsets.get(|t| &t.node_name));
@@ -150,9 +152,13 @@ unsafe fn names(base: *mut u8, mut at: u64, group: u64) -> u64 {
             }
             at += bound(len as u64, 0xff);
             node = Probed::read(node as *const u8, offsets.get(|t| &t.node_parent));
+            if node == 0 {
+                is_whole = true;
+                break;
+            }
         }
     }
-    at
+    (at, is_whole)
 }
 
 #[inline(always)]

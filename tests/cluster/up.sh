@@ -8,6 +8,7 @@
 # Every path is absolute. It stays in the foreground, says READY, and takes all down when it is told to end.
 set -u
 export PATH=$PROGRAMS:$ROOT/usr/bin:$ROOT/usr/sbin:$PATH
+HERE=$(cd "$(dirname "$0")" && pwd)
 ADDRESS=10.77.0.1
 SOCKET=/run/containerd/containerd.sock
 CTR="ctr --address $SOCKET --namespace k8s.io"
@@ -119,9 +120,9 @@ rules:
   - {level: Metadata, users: ["system:serviceaccount:steth:steth"]}
   - {level: None}
 YAML
-rm -f audit.log
-mkdir -p manifests
-rm -f manifests/*
+rm -f audit.log manifests/*
+mkdir -p manifests kubelet/seccomp
+cp "$HERE/../../deploy/seccomp/steth.json" kubelet/seccomp/
 cat > kubelet.yaml <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration

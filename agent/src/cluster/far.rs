@@ -21,8 +21,9 @@ mod tests;
 const PODS: usize = 4096;
 /// Services that are known by name.
 pub const SERVICES: usize = 8192;
-/// How long who is gone is still told of: as long as the store does.
-const GRACE: Nanos = Nanos(600_000_000_000);
+/// How long who is gone is still told of: what was asked of it before may be told late. Not longer, since other nodes
+/// may have the address by then.
+const GRACE: Nanos = Nanos(60_000_000_000);
 
 /// The far end, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,9 +72,10 @@ impl<K: Clone + Eq + Hash + Ord> Claims<K> {
         Self { holders, by_address, limit, next: 0, changes: 0, refused: 0 }
     }
 
-    fn at(&self, address: IpAddr) -> Option<&Arc<Far>> {
+    /// Who has it, or had it last, and whether it has it still.
+    fn at(&self, address: IpAddr) -> Option<(&Arc<Far>, bool)> {
         let claims = self.by_address.range((address, false, 0)..=(address, true, u64::MAX));
-        claims.last().map(|(_, far)| far)
+        claims.last().map(|((_, is_there, _), far)| (far, *is_there))
     }
 
     /// These are its addresses, and nobody else's from now on.
@@ -168,6 +170,11 @@ impl Default for Fars {
 impl Fars {
     /// Who has this address; IPv4 as v4-mapped.
     pub fn at(&self, address: [u8; 16]) -> Option<&Arc<Far>> {
+        self.holder(address).map(|(far, _)| far)
+    }
+
+    /// The same, and whether it has it still.
+    pub fn holder(&self, address: [u8; 16]) -> Option<(&Arc<Far>, bool)> {
         let address = Ipv6Addr::from(address).to_canonical();
         self.pods.at(address).or_else(|| self.services.at(address))
     }

@@ -497,9 +497,8 @@ impl Entities for Registry {
         } else if let Some(parent) = self.lives.last(life.parent) {
             life.cgroup.clone_from(&parent.cgroup);
         }
-        if let Some(cgroup) = Cgroup::of_names(exec.groups) {
-            // Nobody leaves a container. Elsewhere the hierarchies of systemd say more, while the process lives.
-            life.own_cgroup = cgroup.container.is_some();
+        // As long as it lives /proc says more: all hierarchies, and as the agent sees them. This is for who is gone.
+        if let Some(cgroup) = Cgroup::of_names(exec.groups).filter(Cgroup::is_in_container) {
             life.cgroup = Some(Arc::new(cgroup));
         }
         self.started(exec, &mut life);

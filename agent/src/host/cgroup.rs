@@ -89,6 +89,11 @@ impl Cgroup {
         Self { path, container, pod, unit }
     }
 
+    /// True if a container runtime made it: one that names containers as it likes may be a host to the agent.
+    pub fn is_in_container(&self) -> bool {
+        self.container.as_deref().is_some_and(is_id)
+    }
+
     /// True if the path alone cannot tell: it is the root of a namespace, or above it.
     pub fn is_namespaced(&self) -> bool {
         self.container.is_none() && (self.path == "/" || self.path.starts_with("/.."))

@@ -31,6 +31,8 @@ struct Memo {
     id: FarId,
     /// How much was known when it was looked for.
     generation: u64,
+    /// Who had the address then had it still.
+    is_sure: bool,
     /// Something was seen of the connection since the last whole sweep.
     seen: bool,
 }
@@ -50,30 +52,42 @@ impl FarEnds {
 
     /// Who is at the other end of a connection; `fars` is none where no address is known.
     #[inline]
-    pub(super) fn id(&mut self, conn: ConnId, peer: &Peer, fars: Option<&Fars>) -> FarId {
+    pub(super) fn id(
+        &mut self,
+        conn: ConnId,
+        peer: &Peer,
+        fars: Option<&Fars>,
+        other: &mut u64,
+    ) -> FarId {
         match fars {
-            Some(fars) => self.of(conn, peer, fars),
+            Some(fars) => self.of(conn, peer, fars, other),
             None => FarId::NONE,
         }
     }
 
-    fn of(&mut self, conn: ConnId, peer: &Peer, fars: &Fars) -> FarId {
+    fn of(&mut self, conn: ConnId, peer: &Peer, fars: &Fars, other: &mut u64) -> FarId {
         let generation = fars.generation();
+        let mut before = FarId::NONE;
         if let Some(memo) = self.memos.get_mut(&conn) {
             memo.seen = true;
-            if memo.id != FarId::NONE || memo.generation == generation {
+            if memo.is_sure || memo.generation == generation {
                 return memo.id;
             }
+            before = memo.id;
         }
-        let id = fars.at(peer.address).map_or(FarId::NONE, |far| self.intern(far));
+        // Who is gone may have left the address to somebody of whom nothing was heard yet.
+        let (id, is_sure) = match fars.holder(peer.address) {
+            Some((far, is_there)) => (self.intern(far, other), is_there),
+            None => (before, false),
+        };
         if self.memos.len() < CONNECTIONS || self.memos.contains_key(&conn) {
-            self.memos.insert(conn, Memo { id, generation, seen: true });
+            self.memos.insert(conn, Memo { id, generation, is_sure, seen: true });
         }
         id
     }
 
-    /// The id of a far end that was found out elsewhere.
-    pub(super) fn intern(&mut self, far: &Arc<Far>) -> FarId {
+    /// The id of a far end that was found out elsewhere; `other` counts those that there is no room for.
+    pub(super) fn intern(&mut self, far: &Arc<Far>, other: &mut u64) -> FarId {
         if let Some(id) = self.ids.get(far) {
             return *id;
         }
@@ -83,7 +97,10 @@ impl FarEnds {
                 self.ids.insert(Arc::clone(far), FarId(place));
                 FarId(place)
             }
-            _ => FarId::NONE,
+            _ => {
+                *other += 1;
+                FarId::NONE
+            }
         }
     }
 

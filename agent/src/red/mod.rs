@@ -120,11 +120,13 @@ pub struct Counted {
     pub route: RouteId,
     /// Its series; none for one that a budget had no room for.
     labels: Option<Labels>,
+    /// Who is at the other end.
+    far: FarId,
 }
 
 impl Counted {
     /// Nowhere.
-    pub const NOWHERE: Self = Self { route: RouteId::NONE, labels: None };
+    pub const NOWHERE: Self = Self { route: RouteId::NONE, labels: None, far: FarId::NONE };
 }
 
 /// A span that may stand for the buckets that its exchange was counted in.
@@ -172,6 +174,8 @@ pub struct Counters {
     pub overflowed: u64,
     /// Those of them that had a path and are under the route for all others.
     pub other_route: u64,
+    /// Far ends that were known and for which their service had no name left.
+    pub other_far: u64,
     /// Series there are, without the overflow series.
     pub series: usize,
     /// Routes there are.
@@ -264,7 +268,7 @@ impl Red {
             ServerId::NONE
         };
         let far = if role == Role::Client {
-            service.fars.id(exchange.conn, &exchange.peer, fars)
+            service.fars.id(exchange.conn, &exchange.peer, fars, &mut counters.other_far)
         } else {
             FarId::NONE
         };
@@ -278,7 +282,7 @@ impl Red {
             server,
             far,
         };
-        let counted = Counted { route, labels: Some(labels) };
+        let counted = Counted { route, labels: Some(labels), far };
         if let Some(series) = service.find(labels) {
             series.record(exchange);
             return counted;
@@ -292,7 +296,7 @@ impl Red {
         }
         counters.overflowed += 1;
         service.overflow(labels, *now).record(exchange);
-        Counted { route, labels: None }
+        Counted { route, labels: None, far }
     }
 
     /// Has a kept span stand for the buckets its exchange was counted in, if they are there still.
@@ -347,13 +351,16 @@ impl Red {
         far: Option<&Arc<Far>>,
     ) {
         let service = live(&mut self.services, entity, &mut self.counters);
-        let far = far.map_or(FarId::NONE, |far| service.fars.intern(far));
+        let other = &mut self.counters.other_far;
+        let far = far.map_or(FarId::NONE, |far| service.fars.intern(far, other));
         service.connect_failed((fault, peer.port, Reach::of(peer.address), far), self.now);
     }
 
-    /// Who is at the other end of a client's connection that something was counted of.
-    pub fn far(&self, entity: EntityId, conn: ConnId) -> Option<Arc<Far>> {
-        self.services.get(&entity)?.fars.found(conn).cloned()
+    /// Who is at the other end of a client's connection: as its exchange was counted, or if it was not yet, as
+    /// others of the connection were.
+    pub fn far(&self, entity: EntityId, conn: ConnId, counted: &Counted) -> Option<Arc<Far>> {
+        let fars = &self.services.get(&entity)?.fars;
+        fars.name(counted.far).or_else(|| fars.found(conn)).cloned()
     }
 
     /// What is in flight and open at this moment; replaces what was said before.
@@ -376,7 +383,7 @@ impl Red {
         for Open { entity, conn, authority, peer, idle } in open {
             let service = live(services, entity, counters);
             let server = service.servers.id(authority, &peer, config.servers_per_service, hash);
-            let far = service.fars.id(conn, &peer, fars);
+            let far = service.fars.id(conn, &peer, fars, &mut counters.other_far);
             service.open((server, far, idle), now.since);
         }
         for service in services.values_mut() {

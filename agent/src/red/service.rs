@@ -253,9 +253,18 @@ impl Service {
 
     /// Counts a connect that came to nothing.
     pub(super) fn connect_failed(&mut self, failure: Failure, now: Now) {
-        let key = Some(failure);
-        let known = self.failures.contains_key(&key) || self.failures.len() < FAILURES;
-        let key = if known { key } else { None };
+        let has = |key| self.failures.contains_key(&key);
+        let (fault, port, reach, far) = failure;
+        let nameless = Some((fault, port, reach, FarId::NONE));
+        // Names take half of the room: why and where come before to whom.
+        let named = self.failures.keys().flatten().filter(|(.., far)| *far != FarId::NONE).count();
+        let key = if has(Some(failure)) || (far != FarId::NONE && named < FAILURES / 2) {
+            Some(failure)
+        } else if has(nameless) || self.failures.len() < FAILURES {
+            nameless
+        } else {
+            None
+        };
         self.failures.entry(key).or_insert((0, now.since)).0 += 1;
     }
 

@@ -109,6 +109,9 @@ impl Own {
         let probes = probes.chain(pods::rows(pipeline.cluster())).chain(confined.iter().cloned());
         losses.extend(unsampled(pipeline));
         losses.extend(unnamed(pipeline));
+        if red.other_far > 0 {
+            losses.push(Loss { stage: CLUSTER, reason: FAR_ENDS, count: red.other_far });
+        }
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.since(self.begun).0 as f64 / 1e9,
@@ -210,7 +213,9 @@ impl Own {
     /// What is known of pods, and what was told without; nothing where nobody asked for it.
     fn pods(&self, status: &Status, pipeline: &Pipeline) -> Vec<Metric> {
         let Some(counts) = pipeline.cluster().map(Cluster::counts) else { return Vec::new() };
-        let lost = status.losses.iter().filter(|loss| loss.stage == CLUSTER).map(|loss| {
+        let lost =
+            status.losses.iter().filter(|loss| loss.stage == CLUSTER && loss.reason != FAR_ENDS);
+        let lost = lost.map(|loss| {
             self.point(vec![(key::STETH_REASON, Value::Static(loss.reason))], int(loss.count))
         });
         vec![
@@ -313,6 +318,9 @@ fn unsampled(pipeline: &Pipeline) -> impl Iterator<Item = Loss> {
     let losses = losses.map(|(reason, count)| Loss { stage: USAGE, reason, count });
     losses.into_iter().filter(|loss| loss.count > 0)
 }
+
+/// Requests to one of more far ends than a service may have by name.
+const FAR_ENDS: &str = "far_end_limit";
 
 /// What was told without the name of its pod.
 fn unnamed(pipeline: &Pipeline) -> impl Iterator<Item = Loss> {

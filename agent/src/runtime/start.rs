@@ -317,7 +317,7 @@ async fn serve(
     let turnstile = turnstile.collecting(collector).tracking(conntrack).naming(asked);
     let pipeline = urgent.run(move || turnstile.run(&bell, outlets));
 
-    let screen = until_told(shows.then_some(views), &ring).await?;
+    let told = until_told(shows.then_some(views), &ring).await;
     stop.send_replace(true);
     ringer.ring(Ask::Stop);
     let outcome = tokio::task::spawn_blocking(move || pipeline.join()).await?;
@@ -325,9 +325,11 @@ async fn serve(
         task.await?;
     }
     pushes.shutdown(FAREWELL).await;
-    if let Some(screen) = screen {
-        // It ends with the pipeline that fed it, and gives the terminal back.
-        screen.await.context("the live view ended badly")??;
+    if let Some(screen) = told? {
+        // It ends with the pipeline that fed it, and gives the terminal back: one that takes nothing is left as it is.
+        if let Ok(ended) = tokio::time::timeout(FAREWELL, screen).await {
+            ended.context("the live view ended badly")??;
+        }
     }
     if shows {
         ring.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));

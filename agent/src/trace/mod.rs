@@ -146,7 +146,7 @@ pub trait Counts {
     /// The route that a path is counted under by now.
     fn route(&self, entity: EntityId, role: Role, path: &str) -> Option<Route>;
     /// Who is at the other end of a client's connection, by name.
-    fn far(&self, entity: EntityId, conn: ConnId) -> Option<Arc<Far>>;
+    fn far(&self, entity: EntityId, conn: ConnId, counted: &Counted) -> Option<Arc<Far>>;
 }
 
 /// What those who know the processes are asked.
@@ -170,8 +170,8 @@ impl Counts for Red {
         Red::route(self, entity, role, path)
     }
 
-    fn far(&self, entity: EntityId, conn: ConnId) -> Option<Arc<Far>> {
-        Red::far(self, entity, conn)
+    fn far(&self, entity: EntityId, conn: ConnId, counted: &Counted) -> Option<Arc<Far>> {
+        Red::far(self, entity, conn, counted)
     }
 }
 

@@ -178,7 +178,7 @@ impl Pending {
     /// Finds out who is at the other end.
     pub(super) fn learn_far(&mut self, counts: &dyn Counts) {
         if self.role == Role::Client {
-            self.far = counts.far(self.entity, self.conn);
+            self.far = counts.far(self.entity, self.conn, &self.counted);
         }
     }
 

@@ -130,7 +130,7 @@ impl Counts for Said {
         Some(Route { text: route.into(), template: false })
     }
 
-    fn far(&self, _: EntityId, _: ConnId) -> Option<Arc<Far>> {
+    fn far(&self, _: EntityId, _: ConnId, _: &Counted) -> Option<Arc<Far>> {
         self.far.map(|name| Arc::new(Far { name: name.into(), namespace: Some("shop".into()) }))
     }
 }

@@ -8,6 +8,7 @@ mod comings;
 mod containers;
 mod crowd;
 mod far;
+mod least;
 mod outages;
 mod upgrade;
 mod workloads;

@@ -16,8 +16,8 @@ pub struct Kubernetes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// The socket of the node's container runtime, which speaks CRI v1. Nothing: that of containerd, CRI-O, k3s or
-    /// cri-dockerd, whichever is found below `host.root`. It is only ever asked for lists, but whoever may connect to
-    /// it could do anything.
+    /// cri-dockerd, whichever is found below `host.root`. It is only ever asked what there is, but whoever may
+    /// connect to it could do anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<PathBuf>,
     /// Watch the pods of this node at the API server, by `KUBECONFIG` or from within a pod. Nothing: where the agent has

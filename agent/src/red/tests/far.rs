@@ -60,7 +60,7 @@ fn a_client_says_who_is_at_the_far_end_once_a_connection() {
     cluster.learn(there("late", [10, 0, 0, 8]));
     let all = [" 1", both[1], "name=late namespace=shop 1", both[2]];
     assert_eq!(ask(2, late, &cluster), all);
-    let far = |conn| red.far(ONE, ConnId(conn)).map(|far| far.name.to_string());
+    let far = |conn| red.far(ONE, ConnId(conn), &Counted::NOWHERE).map(|far| far.name.to_string());
     assert_eq!(
         [1, 2, 3, 4].map(far),
         [Some("cart"), Some("late"), Some("next"), None].map(|far| far.map(str::to_owned))
@@ -68,6 +68,23 @@ fn a_client_says_who_is_at_the_far_end_once_a_connection() {
     let exchange = exchange(Role::Server, "/", Some(200));
     red.observe(ONE, &Exchange { peer: known, ..exchange }, Some(cluster.fars()));
     assert_eq!(fars(&red, "http.server.request.duration"), [" 1"]);
+}
+
+#[test]
+fn an_address_of_one_who_is_gone_may_be_anothers_soon() {
+    let mut red = red(Config::default());
+    let mut cluster = cluster(&[("cart", [10, 0, 0, 7])]);
+    cluster.learn(News::Gone(Source::Server, PodUid::new("cart")));
+    let peer = at([10, 0, 0, 7]);
+    let mut ask = |cluster: &Cluster| {
+        let exchange = Exchange { conn: ConnId(1), peer, ..exchange(Role::Client, "/", None) };
+        red.observe(ONE, &exchange, Some(cluster.fars()));
+        fars(&red, "http.client.request.duration")
+    };
+    assert_eq!(ask(&cluster), ["name=cart namespace=shop 1"]);
+    cluster.learn(there("next", [10, 0, 0, 7]));
+    let both = ["name=cart namespace=shop 1", "name=next namespace=shop 1"];
+    assert_eq!(ask(&cluster), both);
 }
 
 #[test]
@@ -81,7 +98,7 @@ fn a_closed_connection_is_forgotten() {
     red.gauges(std::iter::empty(), [open(1), open(3)].into_iter(), Some(cluster.fars()));
     let connections = ["name=cart namespace=shop 1", "name=next namespace=shop 1"];
     assert_eq!(fars(&red, "http.client.open_connections"), connections);
-    let held = [1, 2, 3].map(|conn| red.far(ONE, ConnId(conn)).is_some());
+    let held = [1, 2, 3].map(|conn| red.far(ONE, ConnId(conn), &Counted::NOWHERE).is_some());
     assert_eq!(held, [true, false, true]);
 }
 
@@ -98,10 +115,12 @@ fn far_ends_beyond_the_budget_are_told_without_a_name() {
         let far = cluster.fars().at(exchange.peer.address);
         red.connect_failed(ONE, Fault::Refused, &exchange.peer, far);
     }
-    let nameless = format!(" {}", 100 - FARS);
-    for instrument in [ASKED, "steth.tcp.connect.failures"] {
+    // Names of far ends take half of the kinds of failure at most: the rest is for where and why.
+    for (instrument, named) in [(ASKED, FARS), ("steth.tcp.connect.failures", 32)] {
         let fars = fars(&red, instrument);
-        assert_eq!((fars.len(), &fars[0]), (FARS + 1, &nameless), "{instrument}");
+        let nameless = format!(" {}", 100 - named);
+        assert_eq!((fars.len(), &fars[0]), (named + 1, &nameless), "{instrument}");
     }
+    assert_eq!(red.counters().other_far, 2 * (100 - FARS as u64));
     assert_eq!(sums(&red)[ASKED], 100);
 }
