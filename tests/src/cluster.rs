@@ -53,6 +53,7 @@ impl Cluster {
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.env("KUBECONFIG", self.state.join("kubeconfig"));
+        command.env("KUBECACHEDIR", self.state.join("cache"));
         command.env("HELM_CACHE_HOME", self.scratch.path());
         command.env("HELM_CONFIG_HOME", self.scratch.path());
         command.env("HELM_DATA_HOME", self.scratch.path());
@@ -104,6 +105,13 @@ impl Cluster {
         self.shop(&[&["wait", &condition, &patience], what].concat()).map(drop)
     }
 
+    /// Waits until a pod with this label is ready: who makes it may not have made it yet.
+    pub fn ready(&self, app: &str) -> anyhow::Result<()> {
+        let labels = format!("app={app}");
+        until("the pod is made", || Ok(!self.pods(&labels)?.is_empty()))?;
+        self.wait("condition=Ready", &["pod", "--selector", &labels])
+    }
+
     /// The pods that have all these labels, which all must be of the same workload.
     pub fn pods(&self, labels: &str) -> anyhow::Result<Vec<Value>> {
         let list = self.object(&["pods", "--selector", labels])?;
@@ -133,8 +141,15 @@ impl Cluster {
         self.shop(&["delete", kinds, "--all", "--grace-period=1", "--timeout=60s"]).map(drop)
     }
 
-    /// Ends a program of the node: `apiserver`, `containerd`, `kubelet`.
-    pub fn stop(&self, name: &str) -> anyhow::Result<()> {
+    /// Takes a program of the node away: `apiserver`, `containerd`, `kubelet`. It comes back at the latest when this is
+    /// dropped.
+    pub fn without(&self, name: &'static str) -> anyhow::Result<Without<'_>> {
+        let without = Without { cluster: self, name, back: false };
+        self.stop(name)?;
+        Ok(without)
+    }
+
+    fn stop(&self, name: &str) -> anyhow::Result<()> {
         let id = std::fs::read_to_string(self.state.join(format!("{name}.pid")))?;
         let mut kill = Command::new("kill");
         kill.arg(id.trim());
@@ -151,16 +166,14 @@ impl Cluster {
         self.begin_server()
     }
 
-    /// Begins the API server anew, and the controllers.
-    pub fn begin_server(&self) -> anyhow::Result<()> {
+    fn begin_server(&self) -> anyhow::Result<()> {
         self.begin("apiserver")?;
         until("the API server is back", || Ok(self.kubectl(&["get", "--raw", "/readyz"]).is_ok()))?;
         self.stop("controllers")?;
         self.begin("controllers")
     }
 
-    /// Begins it anew.
-    pub fn begin(&self, name: &str) -> anyhow::Result<()> {
+    fn begin(&self, name: &str) -> anyhow::Result<()> {
         let mut command = Command::new("setsid");
         command.arg("sh").arg(self.state.join(format!("{name}.sh")));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
@@ -169,9 +182,48 @@ impl Cluster {
     }
 }
 
+/// A node without one of its programs.
+pub struct Without<'a> {
+    cluster: &'a Cluster,
+    name: &'static str,
+    back: bool,
+}
+
+impl Without<'_> {
+    /// Begins it anew; with the API server those that should not have missed anything meanwhile.
+    pub fn begin(mut self) -> anyhow::Result<()> {
+        self.again()
+    }
+
+    fn again(&mut self) -> anyhow::Result<()> {
+        if std::mem::replace(&mut self.back, true) {
+            return Ok(());
+        }
+        match self.name {
+            "apiserver" => self.cluster.begin_server(),
+            name => self.cluster.begin(name),
+        }
+    }
+}
+
+impl Drop for Without<'_> {
+    fn drop(&mut self) {
+        let _ = self.again();
+    }
+}
+
 /// Asks again until it is so; an error where it never is.
-pub fn until(what: &str, mut is: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until(what: &str, is: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    until_within(PATIENCE, what, is)
+}
+
+/// The same, with other patience.
+pub fn until_within(
+    patience: Duration,
+    what: &str,
+    mut is: impl FnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + patience;
     while !is()? {
         if Instant::now() > deadline {
             bail!("in vain waited until {what}");
@@ -207,6 +259,8 @@ impl<'a> Installed<'a> {
             "image.tag=test",
             "image.pullPolicy=Never",
             "config.metrics.interval=1s",
+            // Nodes of a crowd that an earlier run has left have nobody who would run it.
+            "nodeSelector.kubernetes\\.io/hostname=n1",
             &endpoint,
         ];
         for value in fixed.iter().chain(more) {

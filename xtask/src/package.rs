@@ -83,6 +83,7 @@ pub(crate) const CLUSTER: &[Need] = &[
     need("sysctl", "procps", "puts back what the kubelet sets for the machine"),
     need("openssl", "openssl", "the key of service accounts"),
     need("curl", "curl", "asks whether the API server is ready"),
+    need("bpftool", "bpftool", "tells what is left in the kernel"),
 ];
 
 /// Installs the packages of whatever is missing in `needs`.

@@ -117,7 +117,7 @@ func serve(port string, limit int) {
 		os.Exit(1)
 	case <-full:
 		// The last answer is to leave first.
-		time.Sleep(50 * time.Millisecond)
+		server.Shutdown(context.Background())
 		code = 1
 	}
 	mutex.Lock()

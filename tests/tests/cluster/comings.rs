@@ -67,7 +67,7 @@ fn a_rollout_under_load_loses_nothing() -> anyhow::Result<()> {
         cluster.pods("app=roll")?.iter().map(name_of).collect::<Result<_, _>>()?;
     let url = orders_of(&cluster, "roll")?;
     cluster.apply(&asks("ask-roll", &url, 4000, 8))?;
-    cluster.wait("condition=Ready", &["pod", "--selector", "app=ask-roll"])?;
+    cluster.ready("ask-roll")?;
     cluster.shop(&["set", "env", "deployment/roll", "TURN=2"])?;
     cluster.shop(&["rollout", "status", "deployment/roll", "--timeout=60s"])?;
     let later = cluster.pods("app=roll")?;

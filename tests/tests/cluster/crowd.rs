@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use serde_json::Value;
 use steth_tests::cluster::{Cluster, Installed, until};
 
+use crate::outages::stands;
+
 /// Nodes that nobody has, and pods that stay on each.
 const NODES: usize = 200;
 const STAYING: usize = 5;
@@ -139,7 +141,7 @@ fn two_hundred_nodes_and_five_thousand_pods_elsewhere_cost_nothing_here() -> any
     let before: usize = asked(&cluster)?.values().sum();
     let installed = Installed::new(&cluster, &["nodeSelector.kubernetes\\.io/hostname=n1"])?;
     let page = installed.page()?;
-    until("it knows its node's pods", || Ok(page.status()?.to_string().contains("API server")))?;
+    stands(&page, "API server", "active")?;
     let agent = agent()?;
     let kinds = ["RssAnon", "VmRSS"];
     let at_first = kinds.map(|kind| memory(agent, kind));

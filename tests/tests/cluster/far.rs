@@ -1,12 +1,14 @@
 //! Who is at the far end of a call, and a pod that no API server made.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use steth_tests::cluster::{Cluster, Installed, SHOP, until};
 use steth_tests::collector::Received;
 
 use crate::comings::{answered, asks, client, orders_of, pod_name};
+use crate::outages::stands;
 use crate::pods::{container, makes, pod, service, spec};
 use crate::tally::{ASKED, SERVED};
 
@@ -37,12 +39,7 @@ fn a_call_says_which_service_or_workload_it_went_to() -> anyhow::Result<()> {
     let pods = cluster.pods("app=cart")?;
     let address =
         pods.first().and_then(|pod| pod["status"]["podIP"].as_str()).context("no address")?;
-    until("it watches Services", || {
-        let status = page.status()?;
-        let rows = status["capture"]["probes"].as_array().context("no probes")?;
-        let row = rows.iter().find(|row| row["hook"] == "API server: watch services");
-        Ok(row.is_some_and(|row| row["state"] == "active"))
-    })?;
+    stands(&page, "API server: watch services", "active")?;
     cluster.apply(&asks("to-service", &by_service, 30, 0))?;
     cluster.apply(&asks("to-pod", &format!("http://{address}:8080/orders"), 20, 0))?;
     let (to_service, thirty) = client(&cluster, "to-service")?;
@@ -57,6 +54,15 @@ fn a_call_says_which_service_or_workload_it_went_to() -> anyhow::Result<()> {
     cluster.clear()
 }
 
+/// A file that is taken away, however the test ends: its pod would go on.
+struct Taken(PathBuf);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 #[ignore = "needs a cluster: `cargo xtask cluster test`"]
 fn a_pod_that_the_node_itself_has_is_named() -> anyhow::Result<()> {
@@ -66,6 +72,7 @@ fn a_pod_that_the_node_itself_has_is_named() -> anyhow::Result<()> {
     let file = cluster.state("manifests/still.yaml");
     let text = pod("still", &spec(&[container("front", &["serve", "8080"])], ""));
     std::fs::write(&file, text.trim_start_matches("---\n"))?;
+    let file = Taken(file);
     until("the node has it", || Ok(cluster.object(&["pod", "still-n1"]).is_ok()))?;
     cluster.wait("condition=Ready", &["pod", "still-n1"])?;
     let mirror = cluster.object(&["pod", "still-n1"])?;
@@ -81,9 +88,9 @@ fn a_pod_that_the_node_itself_has_is_named() -> anyhow::Result<()> {
                 .map(|key| point.of(key).to_owned())
         })
     };
-    let received = agent.told_when(|received| served(received) == expect);
-    std::fs::remove_file(&file)?;
-    assert_eq!(served(&received?), expect);
+    let received = agent.told_when(|received| served(received) == expect)?;
+    assert_eq!(served(&received), expect);
+    drop(file);
     until("it is gone", || Ok(cluster.object(&["pod", "still-n1"]).is_err()))?;
     cluster.clear()
 }

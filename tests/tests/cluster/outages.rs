@@ -2,19 +2,21 @@
 //! nobody has to help.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use steth_tests::cluster::{Cluster, Installed, Page, SHOP, until};
+use steth_tests::cluster::{Cluster, Installed, Page, SHOP, until_within};
 use steth_tests::collector::Received;
 
 use crate::pods::{container, pod, spec};
 use crate::tally::{SERVED, counted};
 
 /// Waits until a source stands so: `active`, or part of why it does not.
-fn stands(page: &Page, source: &str, expect: &str) -> anyhow::Result<()> {
+pub fn stands(page: &Page, source: &str, expect: &str) -> anyhow::Result<()> {
     let mut last = String::new();
-    until(&format!("{source} is {expect}"), || {
+    // It is asked again after a minute and a half at the latest.
+    until_within(Duration::from_mins(3), &format!("{source} is {expect}"), || {
         let status = page.status()?;
         let rows = status["capture"]["probes"].as_array().context("no probes")?;
         let row = rows.iter().find(|row| row["hook"] == source).context("no such row")?;
@@ -62,10 +64,10 @@ fn names_outlast_the_api_server_its_grants_and_the_runtime() -> anyhow::Result<(
     let one = address(&cluster, "one")?;
     ask(&one, 10)?;
 
-    cluster.stop("apiserver")?;
+    let away = cluster.without("apiserver")?;
     stands(&page, api, "failed")?;
     ask(&one, 10)?;
-    cluster.begin_server()?;
+    away.begin()?;
     stands(&page, api, "active")?;
 
     // The watch that is there lasts on; the next one is refused.
@@ -83,10 +85,10 @@ fn names_outlast_the_api_server_its_grants_and_the_runtime() -> anyhow::Result<(
     agent.upgrade(&[])?;
     stands(&page, api, "active")?;
 
-    cluster.stop("containerd")?;
+    let away = cluster.without("containerd")?;
     stands(&page, runtime, "failed")?;
     ask(&one, 10)?;
-    cluster.begin("containerd")?;
+    away.begin()?;
     stands(&page, runtime, "active")?;
     cluster.wait("condition=Ready", &["pod", "one", "two"])?;
     cluster.apply(&server("three"))?;

@@ -1,5 +1,6 @@
 //! The cluster of the tests: one node of Kubernetes with real pods, in namespaces of its own on this
-//! host, with the agent's image loaded. Nothing of it is installed, and nothing of it stays.
+//! host, with the agent's image loaded. Nothing of it is installed, and nothing of it stays but what is in the target
+//! directory.
 
 pub(crate) mod pieces;
 
@@ -53,12 +54,44 @@ pub(crate) fn build(agent: PathBuf) -> Result<Cluster> {
         images.push(pack(&place, name, program, &shop)?);
     }
     images.push(agent);
-    Ok(Cluster { pieces, images, state: place.join("state") })
+    Ok(Cluster { pieces, images, state: state() })
 }
 
 /// One that may be there, with nothing built for it.
 pub(crate) fn found() -> Result<Cluster> {
-    Ok(Cluster { pieces: pieces::build()?, images: Vec::new(), state: place().join("state") })
+    Ok(Cluster { pieces: pieces::build()?, images: Vec::new(), state: state() })
+}
+
+/// Ends the one that is there, and waits until nothing of it is left. Whoever began it gives its process, which stays
+/// until it is waited for.
+pub(crate) fn down(mut child: Option<Child>) -> Result<()> {
+    let Some(id) = holder() else { return Ok(()) };
+    run(raised("kill")?.arg(&id), "end it by hand")?;
+    let begun = Instant::now();
+    while holder().is_some() {
+        if let Some(child) = &mut child {
+            child.try_wait().context("the cluster was lost")?;
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("the cluster does not end. What to do: see process {id}");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// The process that holds its namespaces, if it is there. An id alone may be another's by now.
+fn holder() -> Option<String> {
+    let said = fs::read_to_string(state().join("namespace.pid")).ok()?;
+    let (id, begun) = said.trim().split_once(' ')?;
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, behind_the_name) = stat.rsplit_once(')')?;
+    (behind_the_name.split_whitespace().nth(19) == Some(begun)).then(|| id.to_owned())
+}
+
+/// Where it keeps all that it writes.
+fn state() -> PathBuf {
+    place().join("state")
 }
 
 /// Where it stands, whether or not it is there.
@@ -90,15 +123,11 @@ fn pack(place: &Path, name: &str, program: &str, file: &Path) -> Result<PathBuf>
 }
 
 impl Cluster {
-    /// Whether it is there, by the process that holds its namespaces.
-    fn holder(&self) -> Option<String> {
-        let id = fs::read_to_string(self.state.join("namespace.pid")).ok()?.trim().to_owned();
-        Path::new("/proc").join(&id).exists().then_some(id)
-    }
-
-    /// Begins it, unless it is there, and waits until its node is ready; none if it was there.
-    pub(crate) fn up(&self) -> Result<Option<Child>> {
-        if self.holder().is_some() {
+    /// Begins it, unless it is there, and waits until its node is ready; none if it was there. One that is `attended`
+    /// ends with this process, however that ends.
+    pub(crate) fn up(&self, attended: bool) -> Result<Option<Child>> {
+        if holder().is_some() {
+            self.load()?;
             return Ok(None);
         }
         announce(
@@ -106,6 +135,7 @@ impl Cluster {
             &format!("one node of Kubernetes; its logs are in {}", self.state.display()),
         );
         fs::create_dir_all(&self.state).context("the cluster's state cannot be kept")?;
+        let _ = fs::remove_file(self.state.join("ready"));
         let images: Vec<String> =
             self.images.iter().map(|path| path.display().to_string()).collect();
         let log = File::create(self.state.join("up.log")).context("no log of the cluster")?;
@@ -114,16 +144,25 @@ impl Cluster {
         command.arg(format!("PROGRAMS={}", self.pieces.programs().display()));
         command.arg(format!("ROOT={}", self.pieces.root().display()));
         command.arg(format!("IMAGES={}", images.join(" ")));
+        if attended {
+            command.arg("ATTENDED=yes").stdin(Stdio::piped());
+        } else {
+            command.stdin(Stdio::null());
+        }
         command.args(["setsid", "unshare", "--net", "--mount", "--propagation", "private", "bash"]);
-        command.arg(top().join(SCRIPT)).stdin(Stdio::null());
+        command.arg(top().join(SCRIPT));
         command.stdout(log.try_clone().context("no log of the cluster")?).stderr(log);
         let mut child = command.spawn().context("`unshare` could not be started")?;
         let begun = Instant::now();
-        while self.holder().is_none() {
+        while !self.state.join("ready").exists() {
             let ended = child.try_wait().context("the cluster was lost")?;
             if ended.is_some() || begun.elapsed() > PATIENCE {
-                let _ = self.down(Some(child));
-                bail!("the cluster did not come up. What to do: see {}", self.state.display());
+                let _ = down(Some(child));
+                let said = fs::read_to_string(self.state.join("up.log")).unwrap_or_default();
+                bail!(
+                    "the cluster did not come up. What to do: see {}\n{said}",
+                    self.state.display()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -131,40 +170,41 @@ impl Cluster {
         Ok(Some(child))
     }
 
-    /// Ends it, and waits until nothing of it is left. Whoever began it gives its process, which stays
-    /// until it is waited for.
-    pub(crate) fn down(&self, mut child: Option<Child>) -> Result<()> {
-        let Some(id) = self.holder() else { return Ok(()) };
-        run(raised("kill")?.arg(&id), "end it by hand")?;
-        let begun = Instant::now();
-        while Path::new("/proc").join(&id).exists() {
-            if let Some(child) = &mut child {
-                child.try_wait().context("the cluster was lost")?;
-            }
-            if begun.elapsed() > PATIENCE {
-                bail!("the cluster does not end. What to do: see process {id}");
-            }
-            std::thread::sleep(Duration::from_millis(100));
+    /// Brings the images, which may have been built anew, into one that is there.
+    fn load(&self) -> Result<()> {
+        let ctr = self.pieces.root().join("usr/bin/ctr").display().to_string();
+        for image in &self.images {
+            let mut import = self.within(&ctr, &[])?;
+            import.args(["--address", "/run/containerd/containerd.sock", "--namespace", "k8s.io"]);
+            import.args(["images", "import"]).arg(image).stdout(Stdio::null());
+            run(&mut import, "`cargo xtask cluster down` ends the one that is there")?;
         }
         Ok(())
     }
 
-    /// A program within its namespaces, told where everything is.
-    pub(crate) fn within(&self, name: &str) -> Result<Command> {
-        let id = self.holder().context("no cluster. What to do: `cargo xtask cluster up`")?;
+    /// A program within its namespaces, told where everything is, with these variables beside.
+    pub(crate) fn within(&self, name: &str, more: &[(&str, &Path)]) -> Result<Command> {
+        let id = holder().context("no cluster. What to do: `cargo xtask cluster up`")?;
         let mut command = raised("nsenter")?;
         command.args(["--target", &id, "--net", "--mount", "env"]);
         // Who enters stands at the top of the file system.
         command.arg(format!("--chdir={}", top().display()));
+        for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
+            command.arg(format!("--unset={proxy}"));
+        }
         command.arg(format!("{VARIABLE}={}", self.state.display()));
         command.arg(format!("{PROGRAMS}={}", self.pieces.programs().display()));
         command.arg(format!("KUBECONFIG={}", self.state.join("kubeconfig").display()));
+        command.arg(format!("KUBECACHEDIR={}", self.state.join("cache").display()));
+        for (variable, value) in more {
+            command.arg(format!("{variable}={}", value.display()));
+        }
         command.arg(name);
         Ok(command)
     }
 
     /// One of its own programs: kubectl, helm.
     pub(crate) fn program(&self, name: &str) -> Result<Command> {
-        self.within(&self.pieces.program(name).display().to_string())
+        self.within(&self.pieces.program(name).display().to_string(), &[])
     }
 }

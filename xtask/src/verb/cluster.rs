@@ -1,21 +1,23 @@
 //! `cargo xtask cluster`: a one-node Kubernetes to try the agent on, and what the tests do with it.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use super::image;
 use crate::cluster::{self, Cluster as Node};
-use crate::step::{Tests, announce, cargo, run_tests, say};
+use crate::step::{Tests, announce, cargo, output, run, run_tests, say};
 use crate::{collector, package};
 
 /// Start, use and end a one-node Kubernetes with the agent's image in it
 ///
 /// Kubernetes is built from Go modules once, into the user's cache, containerd and runc are unpacked
-/// beside it: nothing is installed, and all of it runs in a network and mount namespace of its own. The
-/// agent's image is built anew. `up` leaves it running, `kubectl` and `helm` are run on it, `test` runs the tests
-/// that need it, `down` ends it and leaves nothing.
+/// beside it, and all of it runs in a network and mount namespace of its own. The agent's image is built anew and
+/// loaded. `up` leaves it running, `kubectl` and `helm` are run on it, `test` runs the tests that need it, `down` ends it
+/// and leaves nothing but its logs. A host has one at a time, and none beside a kubelet of its own.
 #[derive(clap::Args)]
 pub(crate) struct Cluster {
     #[command(subcommand)]
@@ -52,13 +54,13 @@ impl Cluster {
     pub(crate) fn run(self) -> Result<()> {
         match self.what {
             What::Up => {
-                build()?.up()?;
+                build()?.up(false)?;
                 say(
                     "    `cargo xtask cluster kubectl get pods --all-namespaces` asks it; `cargo xtask cluster down` ends it",
                 );
                 Ok(())
             }
-            What::Down => cluster::found()?.down(None),
+            What::Down => cluster::down(None),
             What::Test { harness } => {
                 let tests = test(&build()?, &harness)?;
                 say(format!("    {} tests", tests.passed));
@@ -86,25 +88,34 @@ pub(crate) fn build() -> Result<Node> {
 
 /// Runs the tests that need it, on one that is there or on one that is begun and ended here.
 pub(crate) fn test(node: &Node, harness: &[String]) -> Result<Tests> {
-    let begun = node.up()?;
-    let outcome = tests(node, harness);
+    let collector = collector::build()?;
+    let program = program()?;
+    let begun = node.up(true)?;
+    announce("cluster", "the chart on real pods, counts compared with ==");
+    let outcome = tests(node, &program, &collector, harness);
     if begun.is_some() {
-        let ended = node.down(begun);
+        let ended = cluster::down(begun);
         return outcome.and_then(|tests| ended.map(|()| tests));
     }
     outcome
 }
 
-fn tests(node: &Node, harness: &[String]) -> Result<Tests> {
-    let collector = collector::build()?;
-    announce("cluster", "the chart on real pods, counts compared with ==");
-    let cargo = cargo();
-    let mut command = node.within(&cargo.get_program().to_string_lossy())?;
-    command.env(collector::VARIABLE, collector);
-    command
-        .args(["test", "--no-fail-fast", "--package", "steth-tests", "--test", "cluster", "--"])
-        .args(["--ignored", "--test-threads=1"]);
-    command.args(harness);
+/// The program of the tests: built here, where there is a network, by whoever called.
+fn program() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["test", "--package", "steth-tests", "--test", "cluster", "--no-run"]);
+    run(&mut build, "mend what the compiler names above")?;
+    let said = output(build.arg("--message-format=json")).context("cargo does not answer")?;
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut programs =
+        messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
+    programs.next_back().context("cargo built no program of the tests")
+}
+
+fn tests(node: &Node, program: &Path, collector: &Path, harness: &[String]) -> Result<Tests> {
+    let mut command =
+        node.within(&program.display().to_string(), &[(collector::VARIABLE, collector)])?;
+    command.args(["--ignored", "--test-threads=1"]).args(harness);
     run_tests(
         &mut command,
         "`cargo xtask cluster test -- NAME` runs one alone; `cargo xtask cluster up` keeps the cluster",

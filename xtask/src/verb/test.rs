@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::{build, cluster, fuzz, kernels, tidy};
 use crate::cluster::pieces;
 use crate::step::{Tests, announce, cargo, in_ci, output, program, run, run_tests, say, top};
-use crate::{collector, kernel_side, package, tool};
+use crate::{collector, kernel_side, package, privilege, tool};
 
 /// Seconds each fuzz target is run for here; `cargo xtask fuzz` runs longer.
 const SMOKE: u32 = 10;
@@ -234,7 +234,9 @@ fn other_kernels() -> Result<Outcome> {
 }
 
 fn on_a_cluster(harness: &[String]) -> Result<Outcome> {
-    match cluster::build() {
+    // What cannot be had is known before anything is built for minutes.
+    let node = privilege::prefix().and_then(|_| collector::build()).and_then(|_| cluster::build());
+    match node {
         Ok(node) => cluster::test(&node, harness).map(counted),
         Err(error) => Ok(Outcome::LeftOut(format!("{error:#}"))),
     }
