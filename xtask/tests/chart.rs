@@ -1,4 +1,5 @@
-//! The chart, as Helm reads it: sound, refused where it is filled in wrong, and the same as the plain manifests.
+//! The chart, as Helm reads it: sound, refused where it is filled in wrong, and the same as the plain manifests, which
+//! are whole as well.
 //!
 //! `STETH_HELM` names the Helm; without one, what needs it is left out, which in CI is an error.
 
@@ -172,6 +173,67 @@ fn on_the_nodes_network_nothing_listens_for_others() {
     for probe in ["livenessProbe", "readinessProbe"] {
         assert_eq!(container[probe]["httpGet"]["host"], "127.0.0.1");
     }
+}
+
+/// Names of the files of a directory.
+fn files(directory: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn strings(value: &Value) -> impl Iterator<Item = String> {
+    value.as_array().into_iter().flatten().map(|one| one.as_str().unwrap().to_owned())
+}
+
+#[test]
+fn plain_manifests_are_objects_of_kubernetes() {
+    let (kubernetes, collector) = (deploy().join("kubernetes"), deploy().join("collector"));
+    let mut manifests: Vec<PathBuf> =
+        files(&kubernetes).iter().map(|name| kubernetes.join(name)).collect();
+    manifests.push(collector.join("kubernetes.yaml"));
+    for path in manifests {
+        let documents = documents(&text(&path));
+        assert!(!documents.is_empty(), "{}", path.display());
+        for document in documents {
+            let named = ["/apiVersion", "/kind", "/metadata/name"];
+            let is_whole =
+                named.iter().all(|at| document.pointer(at).is_some_and(Value::is_string));
+            assert!(is_whole, "{}: {document}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_kustomization_has_all_that_stands_beside_it() {
+    let directory = deploy().join("collector");
+    let kustomization = &documents(&text(&directory.join("kustomization.yaml")))[0];
+    let mut named = BTreeSet::from(["kustomization.yaml".to_owned()]);
+    named.extend(strings(&kustomization["resources"]));
+    let mut configurations = BTreeSet::new();
+    for map in kustomization["configMapGenerator"].as_array().unwrap() {
+        let name = map["name"].as_str().unwrap();
+        configurations.extend(strings(&map["files"]).map(|file| (name.to_owned(), file)));
+    }
+    named.extend(configurations.iter().map(|(_, file)| file.clone()));
+    assert_eq!(named, files(&directory));
+    for (_, file) in &configurations {
+        let configuration = &documents(&text(&directory.join(file)))[0];
+        assert!(configuration["service"]["pipelines"].is_object(), "{file}");
+    }
+    // What the Collectors are started with is what they are given.
+    let manifests = documents(&text(&directory.join("kubernetes.yaml")));
+    let deployments = manifests.iter().filter(|document| document["kind"] == "Deployment");
+    let read = deployments.map(|deployment| {
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let place =
+            format!("--config={}/", container["volumeMounts"][0]["mountPath"].as_str().unwrap());
+        let file = strings(&container["args"])
+            .find_map(|word| word.strip_prefix(&place).map(str::to_owned));
+        let map = pod["volumes"][0]["configMap"]["name"].as_str().unwrap();
+        (map.to_owned(), file.unwrap())
+    });
+    assert_eq!(read.collect::<BTreeSet<_>>(), configurations);
 }
 
 #[test]
