@@ -51,12 +51,33 @@ fn helm(words: &[&str]) -> Option<Output> {
 
 /// What Helm makes of the chart with more words; its complaint if it refuses.
 fn rendered(more: &[&str]) -> Option<Result<String, String>> {
-    let chart = deploy().join("helm/steth");
+    rendered_from(&deploy().join("helm/steth"), more)
+}
+
+/// The same of a chart that stands elsewhere.
+fn rendered_from(chart: &Path, more: &[&str]) -> Option<Result<String, String>> {
     let mut words = vec!["template", "steth", chart.to_str().unwrap(), "--namespace", "steth"];
     words.extend_from_slice(more);
     let Output { status, stdout, stderr } = helm(&words)?;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Some(if status.success() { Ok(text(stdout)) } else { Err(text(stderr)) })
+}
+
+/// What Helm tells whoever installs it with these values. It only does so of a cluster, unless it is a manifest itself.
+fn notes(set: &str) -> Option<String> {
+    let chart = tempfile::tempdir().unwrap();
+    let from = deploy().join("helm/steth");
+    std::fs::create_dir(chart.path().join("templates")).unwrap();
+    for name in ["Chart.yaml", "values.yaml", "values.schema.json", "templates/_helpers.tpl"] {
+        std::fs::copy(from.join(name), chart.path().join(name)).unwrap();
+    }
+    let told = text(&from.join("templates/NOTES.txt"));
+    let template = format!(
+        "{{{{- define \"notes\" }}}}{told}{{{{ end -}}}}\nnotes: {{{{ include \"notes\" . | quote }}}}\n"
+    );
+    std::fs::write(chart.path().join("templates/notes.yaml"), template).unwrap();
+    let made = rendered_from(chart.path(), &["--set", set])?.unwrap();
+    Some(documents(&made)[0]["notes"].as_str().unwrap().to_owned())
 }
 
 fn values(set: &str) -> String {
@@ -79,6 +100,15 @@ fn documents(yaml: &str) -> Vec<Value> {
 
 fn kinds(documents: &[Value]) -> Vec<&str> {
     documents.iter().map(|document| document["kind"].as_str().unwrap()).collect()
+}
+
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+    documents.iter().find(|document| document["kind"] == kind).unwrap()
+}
+
+/// The container of a rendered chart.
+fn container(documents: &[Value]) -> &Value {
+    &of_kind(documents, "DaemonSet")["spec"]["template"]["spec"]["containers"][0]
 }
 
 #[test]
@@ -114,6 +144,28 @@ fn what_is_filled_in_wrong_is_refused_with_its_place() {
         ("config.kubernetes.services=true", "config.kubernetes.services: leave it out"),
         ("kubernetes.services=true,kubernetes.api=false", "kubernetes.services: the API server"),
         ("config.prometheus.listen=0.0.0.0:1", "config.prometheus.listen: leave it out"),
+        ("config.otlp.endpoint=http://x:4317", "config.otlp.endpoint: leave it out and set otlp"),
+        (
+            "config.kubernetes.api=false",
+            "config.kubernetes.api: leave it out and set kubernetes.api",
+        ),
+        ("config.kubernetes.enabled=false", "config.kubernetes.enabled: nobody is asked"),
+        (
+            "config.kubernetes.enabled=false,kubernetes.api=false",
+            "set kubernetes.api: false and runtime.enabled: false as well",
+        ),
+        (
+            "serviceAccount.create=false",
+            "serviceAccount.create: without it set serviceAccount.name",
+        ),
+        ("serviceAccount.name=a,kubernetes.api=false", "serviceAccount.name: with kubernetes.api"),
+        (
+            "serviceAccount.create=false,serviceAccount.name=a,serviceAccount.annotations.b=c",
+            "serviceAccount.annotations: no account is made",
+        ),
+        ("serviceAccount.name=A", "at '/serviceAccount/name'"),
+        ("seLinuxOptions.kind=spc_t", "at '/seLinuxOptions': additional properties 'kind'"),
+        ("podLabels.app\\.kubernetes\\.io/name=x", "podLabels: app.kubernetes.io/name is what"),
         ("hostNetwork=yes", "at '/hostNetwork': got string, want boolean"),
         ("updateStrategy=Recreate", "additional properties 'updateStrategy' not allowed"),
         ("maxUnavailable=0", "at '/maxUnavailable'"),
@@ -133,6 +185,101 @@ fn what_is_filled_in_wrong_is_refused_with_its_place() {
         let Some(made) = rendered(&["--set", set]) else { return };
         let told = made.expect_err(set);
         assert!(told.contains(expect), "{set}: {told}");
+    }
+}
+
+#[test]
+fn variables_of_the_charts_own_are_not_given_twice() {
+    let plain = text(&deploy().join("kubernetes/steth.yaml"));
+    let sets = SETS.map(|set| text(&golden(&format!("{set}.yaml"))));
+    let mut names = BTreeSet::new();
+    for made in sets.into_iter().chain([plain]) {
+        let documents = documents(&made);
+        let variables = container(&documents)["env"].as_array().unwrap();
+        names.extend(variables.iter().map(|one| one["name"].as_str().unwrap().to_owned()));
+    }
+    // It is not the chart's, but of everything.values.yaml.
+    assert!(names.remove("OTEL_EXPORTER_OTLP_HEADERS"));
+    // These are stronger than those.
+    let stronger = ["STETH_AGENT_ATTRIBUTES", "STETH_OTLP_ENDPOINT", "STETH_PROMETHEUS_LISTEN"];
+    for name in names.iter().map(String::as_str).chain(stronger) {
+        let set = format!("extraEnv[0].name={name},extraEnv[0].value=x");
+        let Some(made) = rendered(&["--set", &set]) else { return };
+        let told = made.expect_err(name);
+        assert!(told.contains(&format!("extraEnv: {name} is the chart's to say: ")), "{told}");
+    }
+}
+
+#[test]
+fn annotations_and_labels_that_are_given_win() {
+    let words = [
+        "--set-string",
+        "podAnnotations.prometheus\\.io/scrape=false,podLabels.app\\.kubernetes\\.io/version=mine",
+    ];
+    let Some(made) = rendered(&words) else { return };
+    let documents = documents(&made.unwrap());
+    let set = of_kind(&documents, "DaemonSet");
+    let pod = &set["spec"]["template"]["metadata"];
+    assert_eq!(pod["annotations"]["prometheus.io/scrape"], "false");
+    assert_eq!(pod["annotations"]["prometheus.io/port"], "9464");
+    assert_eq!(pod["labels"]["app.kubernetes.io/version"], "mine");
+    for (name, value) in set["spec"]["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(pod["labels"][name], *value);
+    }
+}
+
+#[test]
+fn the_role_is_bound_to_the_account_that_is_named() {
+    let words = ["--set", "serviceAccount.create=false,serviceAccount.name=watcher"];
+    let Some(made) = rendered(&words) else { return };
+    let documents = documents(&made.unwrap());
+    assert_eq!(kinds(&documents), ["ClusterRole", "ClusterRoleBinding", "DaemonSet"]);
+    assert_eq!(of_kind(&documents, "ClusterRoleBinding")["subjects"][0]["name"], "watcher");
+    let pod = &of_kind(&documents, "DaemonSet")["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "watcher");
+    assert_eq!(pod["automountServiceAccountToken"], true);
+}
+
+#[test]
+fn notes_tell_what_becomes_of_these_values() {
+    const NOTHING: &str = "Nothing is pushed: set otlp.endpoint";
+    const OFF: &str = "spans nowhere: config.traces.enabled=true switches them on.";
+    const HONOR: &str = "`honor_labels: true`";
+    const IMAGE: &str = "image.repository to where you pushed";
+    // Values, what is told, what is not.
+    let cases = [
+        ("runtime.enabled=true", vec![NOTHING, HONOR, IMAGE], vec![]),
+        ("image.repository=a/steth,podMonitor.enabled=true", vec![NOTHING], vec![HONOR, IMAGE]),
+        ("otlp.endpoint=http://a", vec!["Metrics are pushed to http://a, ", OFF], vec![NOTHING]),
+        (
+            "otlp.endpoint=http://a,config.traces.enabled=true",
+            vec!["Metrics are pushed to http://a, spans to http://a."],
+            vec![],
+        ),
+        (
+            "otlp.endpoint=http://a,config.otlp.traces_endpoint=http://b",
+            vec!["Metrics are pushed to http://a, spans to http://b."],
+            vec![],
+        ),
+        (
+            "config.otlp.metrics_endpoint=http://a",
+            vec!["Metrics are pushed to http://a, ", OFF],
+            vec![NOTHING],
+        ),
+        (
+            "otlp.endpoint=http://a,config.otlp.disabled=true",
+            vec!["Nothing is pushed: config.otlp.disabled says so."],
+            vec!["http://a", NOTHING],
+        ),
+    ];
+    for (set, told, not_told) in cases {
+        let Some(notes) = notes(set) else { return };
+        for expect in told {
+            assert!(notes.contains(expect), "{set}: no {expect:?} in:\n{notes}");
+        }
+        for strange in not_told {
+            assert!(!notes.contains(strange), "{set}: {strange:?} in:\n{notes}");
+        }
     }
 }
 
@@ -162,10 +309,9 @@ fn services_are_asked_for_only_where_that_is_switched_on() {
 fn on_the_nodes_network_nothing_listens_for_others() {
     let made = text(&golden("host-network.yaml"));
     let documents = documents(&made);
-    let set = documents.iter().find(|document| document["kind"] == "DaemonSet").unwrap();
-    let pod = &set["spec"]["template"]["spec"];
+    let pod = &of_kind(&documents, "DaemonSet")["spec"]["template"]["spec"];
     assert_eq!(pod["hostNetwork"], true);
-    let container = &pod["containers"][0];
+    let container = container(&documents);
     let listens = "OTEL_EXPORTER_PROMETHEUS_HOST";
     let variables = container["env"].as_array().unwrap();
     let host = variables.iter().find(|variable| variable["name"] == listens).unwrap();
@@ -278,7 +424,7 @@ fn names(expression: &str) -> BTreeSet<String> {
 fn alerts_are_about_metrics_that_there_are() {
     let made = text(&golden("everything.yaml"));
     let documents = documents(&made);
-    let rule = documents.iter().find(|document| document["kind"] == "PrometheusRule").unwrap();
+    let rule = of_kind(&documents, "PrometheusRule");
     let reference = text(&deploy().join("reference/metrics.md"));
     let between = |line: &str| -> Vec<String> {
         line.split('`').skip(1).step_by(2).map(str::to_owned).collect()
