@@ -106,10 +106,12 @@ fn program() -> Result<PathBuf> {
     build.args(["test", "--package", "steth-tests", "--test", "cluster", "--no-run"]);
     run(&mut build, "mend what the compiler names above")?;
     let said = output(build.arg("--message-format=json")).context("cargo does not answer")?;
+    // Programs that the tests run are among them.
     let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut programs =
-        messages.filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
-    programs.next_back().context("cargo built no program of the tests")
+    let mut programs = messages
+        .filter(|message| message.pointer("/target/kind/0").is_some_and(|kind| kind == "test"))
+        .filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
+    programs.next().context("cargo built no program of the tests")
 }
 
 fn tests(node: &Node, program: &Path, collector: &Path, harness: &[String]) -> Result<Tests> {
