@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use serde_json::Value;
 use steth_tests::cluster::{Cluster, Installed, SHOP, until};
-use steth_tests::collector::Received;
+use steth_tests::collector::{Point, Received};
 use steth_tests::program::run;
 
 use crate::pods::{container, cron_job, job, makes, pod, service, spec};
@@ -26,12 +26,14 @@ const SERVERS: [(&str, u16, &str, &str); 6] = [
 
 fn servers() -> String {
     let one = |name: &str| spec(&[container(name, &["serve", "8080"])], "");
+    let limits = "{resources: {requests: {cpu: 10m}, limits: {cpu: 500m, memory: 64Mi}}, ";
+    let store = container("store", &["serve", "8080"]).replacen('{', limits, 1);
     let pair =
         spec(&[container("left", &["serve", "8081"]), container("right", &["serve", "8082"])], "");
     let host = spec(&[container("own", &["serve", "8090"])], "hostNetwork: true,");
     [
         makes("Deployment", "web", "replicas: 2,", &one("front")),
-        makes("StatefulSet", "db", "serviceName: db,", &one("store")),
+        makes("StatefulSet", "db", "serviceName: db,", &spec(&[store], "")),
         makes("DaemonSet", "log", "", &one("tail")),
         pod("pair", &pair),
         pod("node", &host),
@@ -169,11 +171,25 @@ fn every_workload_is_counted_under_its_names() -> anyhow::Result<()> {
             "k8s.pod.uid",
             "k8s.replicaset.name",
             "k8s.replicaset.uid",
+            "k8s.deployment.uid",
+            "k8s.node.uid",
+            "k8s.cluster.uid",
             "k8s.pod.start_time",
             "container.id",
+            "container.runtime.name",
+            "service.version",
         ] {
             assert_ne!(point.of(key), "", "{key}");
         }
     }
+    // What the container may use, by the same names as its requests.
+    let limited = |name: &str| {
+        let of = |point: &&Point| point.name == name && point.of("k8s.pod.name") == "db-0";
+        received.0.iter().filter(of).next_back().map(|point| (point.count, workload(point)))
+    };
+    let of_db = |value: u64| Some((value, "StatefulSet db".to_owned()));
+    assert_eq!(limited("k8s.container.memory.limit.desired"), of_db(64 << 20));
+    assert_eq!(limited("k8s.container.restart.count"), of_db(0));
+    assert!(limited("container.memory.usage").is_some_and(|(used, _)| used > 0));
     cluster.clear()
 }
