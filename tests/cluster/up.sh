@@ -28,7 +28,7 @@ mkdir -p "$STATE"
 cd "$STATE" || exit 1
 
 # A kubelet ends all pods that it does not know: never beside another that has its pods at the same place.
-exec 8> /run/lock/steth-cluster.lock
+exec 8> /run/steth-cluster.lock
 flock --nonblock 8 || { echo "another cluster of these tests runs on this host"; exit 1; }
 
 # Every process of these programs, and those that they began: pods are begun by containerd's shims.
