@@ -185,7 +185,7 @@ fn every_workload_is_counted_under_its_names() -> anyhow::Result<()> {
     // What the container may use, by the same names as its requests.
     let limited = |name: &str| {
         let of = |point: &&Point| point.name == name && point.of("k8s.pod.name") == "db-0";
-        received.0.iter().filter(of).next_back().map(|point| (point.count, workload(point)))
+        received.0.iter().rfind(of).map(|point| (point.count, workload(point)))
     };
     let of_db = |value: u64| Some((value, "StatefulSet db".to_owned()));
     assert_eq!(limited("k8s.container.memory.limit.desired"), of_db(64 << 20));
