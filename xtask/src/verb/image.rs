@@ -30,8 +30,8 @@ const LARGEST: usize = 25_000_000;
 /// installed, else with GNU's C library, whole in either case; it says which. Each processor that
 /// `--platform` names needs a standard library and a C compiler: what is missing is installed or told.
 ///
-/// The same sources, built by the same compilers, give the same digest, in whatever directory. Files bear
-/// the commit's time, or what `SOURCE_DATE_EPOCH` says.
+/// The same program packed again gives the same digest; one built in another directory differs, as its kernel
+/// programs do. Files bear the commit's time, or what `SOURCE_DATE_EPOCH` says.
 #[derive(clap::Args)]
 pub(crate) struct Image {
     /// For which processors, in one image: linux/amd64, linux/arm64; this one's if left out
